@@ -1,0 +1,21 @@
+/** The only imports from the host. None of them may throw or await. */
+
+/** mtime now, in ticks of the timebase (10 MHz). Not called in counted mode. */
+// @ts-ignore: decorator
+@external("host", "ticks")
+export declare function hostTicks(): f64;
+
+/** Wall clock, nanoseconds since 1970. Not called in counted mode. */
+// @ts-ignore: decorator
+@external("host", "wallclock")
+export declare function hostWallclock(): f64;
+
+/** Load from a TypeScript device; `size` is 1, 2, 4 or 8. */
+// @ts-ignore: decorator
+@external("host", "mmioRead")
+export declare function hostMmioRead(device: i32, offset: u32, size: i32): u64;
+
+/** Store to a TypeScript device. */
+// @ts-ignore: decorator
+@external("host", "mmioWrite")
+export declare function hostMmioWrite(device: i32, offset: u32, size: i32, value: u64): void;
