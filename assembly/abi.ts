@@ -35,9 +35,11 @@ export const H_PRV: u32 = H_TLB_FETCH + 4; // u32: privilege 0 U, 1 S, 3 M
 export const H_FCSR: u32 = H_PRV + 4; //  u32: frm << 5 | fflags
 export const H_MSTATUS: u32 = H_FCSR + 4;
 export const H_INSTRET: u32 = H_MSTATUS + 8; // u64: instructions retired since reset
-/** u64: H_INSTRET at the end of the slice under way: now = END − budget left. */
+/** u64: what H_INSTRET will be when the slice under way has used its budget. */
 export const H_INSTRET_END: u32 = H_INSTRET + 8;
-export const H_RES_ADDR: u32 = H_INSTRET_END + 8; // u64: LR's physical address, or RES_NONE
+/** u64: budget left, the instruction under way included: now = END − LEFT. */
+export const H_LEFT: u32 = H_INSTRET_END + 8;
+export const H_RES_ADDR: u32 = H_LEFT + 8; // u64: LR's place in linear memory, or RES_NONE
 export const H_RES_VALUE: u32 = H_RES_ADDR + 8; // u64
 // A trap on its way from a handler to trap/take.
 export const H_TRAP_CAUSE: u32 = H_RES_VALUE + 8; // u64
@@ -112,7 +114,7 @@ export const HART_SUSPENDED: u32 = 3; // SBI HSM, retentive suspend
 //   loads   TLB_ENTRIES × { tag u64, addend u32, spare u32 }
 //   stores  the same
 //   fetches TLB_ENTRIES × { tag u64, micro-op page u32, guest page number u32 }
-//   header  { key satp u64, generation u32 }
+//   header  { key satp u64, generation u32, spare u32, superpages from u64, to u64 }
 // A tag is the virtual page address; any low bit set means "never matches".
 
 export const TLB_BITS: u32 = 8;
@@ -122,6 +124,11 @@ export const TLB_STORE: u32 = TLB_ENTRIES << TLB_ENTRY_BITS;
 export const TLB_FETCH: u32 = TLB_STORE * 2;
 export const TLB_HEADER: u32 = TLB_STORE * 3;
 export const TLB_BANK: u32 = TLB_HEADER + 64;
+export const TLB_KEY: u32 = TLB_HEADER;
+export const TLB_GENERATION: u32 = TLB_HEADER + 8;
+/** Hull of the virtual addresses that came from superpages or NAPOT ranges. */
+export const TLB_BIG_LOW: u32 = TLB_HEADER + 16;
+export const TLB_BIG_HIGH: u32 = TLB_HEADER + 24;
 export const TLB_MODES: u32 = 4; // U, S, S with SUM, M (bare)
 export const TLB_SPACES: u32 = 4;
 export const TLB_BANKS: u32 = TLB_MODES * TLB_SPACES;
@@ -151,7 +158,13 @@ export const UART_TX_SIZE: u32 = 0x10000;
 
 /** Frames cover RAM only; other physical addresses are devices or nothing. */
 export const MAX_RAM_PAGES: u32 = 1 << 20;
-export const FRAMES: u32 = UART_TX_RING + UART_TX_SIZE;
+/** The bus: one byte per page of the low 2 GiB, an index into BUS_REGIONS or 0. */
+export const BUS_MAP: u32 = UART_TX_RING + UART_TX_SIZE;
+export const BUS_MAP_PAGES: u32 = 0x80000;
+export const BUS_REGIONS: u32 = BUS_MAP + BUS_MAP_PAGES; // { base u64, size u64, device u32, spare u32 }
+export const BUS_REGION: u32 = 24;
+export const MAX_BUS_REGIONS: u32 = 64;
+export const FRAMES: u32 = (BUS_REGIONS + BUS_REGION * MAX_BUS_REGIONS + 4095) & ~4095;
 export const CODE_OF: u32 = FRAMES + MAX_RAM_PAGES;
 
 /**
@@ -160,12 +173,19 @@ export const CODE_OF: u32 = FRAMES + MAX_RAM_PAGES;
  *   slot { op u16, a u8, b u8, imm i32 }
  */
 export const UOP_SLOTS: u32 = PAGE_SIZE / 2;
-export const UOP_HEADER: u32 = 16; // { guest page number u32, writes since decode u32, spare u64 }
+/** Before the slots: { guest page number u32, writes since decode u32, spare u64 } */
+export const UOP_HEADER: u32 = 16;
 export const UOP_PAGE: u32 = UOP_HEADER + (UOP_SLOTS + 1) * 8;
 export const UOP_STRIDE: u32 = (UOP_PAGE + 63) & ~63;
 export const UOP_PAGES: u32 = 4096;
 export const UOP_POOL: u32 = (CODE_OF + MAX_RAM_PAGES * 4 + 63) & ~63;
 
+/**
+ * Guest RAM, then the boot ROM's pages: what the frame and code tables index.
+ * A guest page number is (linear address − RAM) / PAGE_SIZE.
+ */
+export const MROM_BASE: u32 = 0x1000; // guest physical
+export const MROM_SIZE: u32 = 0xf000;
 export const RAM: u32 = (UOP_POOL + UOP_PAGES * UOP_STRIDE + 0xffff) & ~0xffff;
 
 // ---- Frame-state bits ------------------------------------------------------------
@@ -194,6 +214,7 @@ export const M_ATTENTION: u32 = 44;
 export const M_TOHOST: u32 = 48; //    u64: physical address of HTIF tohost, or 0
 export const M_FROMHOST: u32 = 56; //  u64
 export const M_TIME_BIAS: u32 = 64; // u64: writes to mtime, added to the host's clock
+export const M_UOP_NEXT: u32 = 72; //  u32: pages of micro-ops handed out
 
 export const MF_SBI: u32 = 1; //       built-in SBI answers ecall from S
 export const MF_COUNTED: u32 = 2; //   time is counted from instructions retired

@@ -1,0 +1,146 @@
+/**
+ * TLB banks: see the layout in abi. A hart points at one bank for loads and
+ * stores and at one for fetches; changes of privilege, SUM or satp only move
+ * the pointers. A full flush bumps the generation, and a stale bank is cleared
+ * when it is next selected.
+ */
+
+import {
+  CT_TLB_FLUSH, H_BANKS, H_BANK_CLOCK, H_PRV, H_SATP, H_TLB, H_TLB_FETCH, H_TLB_GEN, PAGE_SIZE, TLB_BANK, TLB_BANKS,
+  TLB_BIG_HIGH, TLB_BIG_LOW, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_FETCH, TLB_GENERATION, TLB_HEADER, TLB_KEY, TLB_MODES,
+  TLB_SPACES, TLB_STORE, MAX_HARTS, DEV_MACHINE, M_HARTS,
+} from "../abi";
+import { count, hartAt, MS_MPP, MS_MPRV, MS_SUM, mstatus, PRV_M, PRV_S, PRV_U } from "../hart/state";
+
+const MODE_U: u32 = 0;
+const MODE_S: u32 = 1;
+const MODE_S_SUM: u32 = 2;
+const MODE_M: u32 = 3;
+
+const PAGE_MASK: u64 = ~<u64>(PAGE_SIZE - 1);
+
+// @ts-ignore: decorator
+@inline export function tlbIndex(va: u64): u32 { return (<u32>(va >> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_BITS; }
+
+/** The privilege that loads and stores have: MPRV lends them MPP's (Privileged 3.1.6.3). */
+export function dataPrivilege(h: usize): u32 {
+  const ms = mstatus(h);
+  const p = load<u32>(h, H_PRV);
+  return p == PRV_M && ms & MS_MPRV ? <u32>((ms & MS_MPP) >> 11) : p;
+}
+
+// @ts-ignore: decorator
+@inline function bankAt(h: usize, space: u32, mode: u32): usize { return h + H_BANKS + (space * TLB_MODES + mode) * TLB_BANK; }
+
+/** The space of the current satp, taking over the oldest one when it is new. */
+function spaceOf(h: usize): u32 {
+  const satp = load<u64>(h, H_SATP);
+  for (let s: u32 = 0; s < TLB_SPACES; s++) if (load<u64>(bankAt(h, s, 0), TLB_KEY) == satp) return s;
+  const s = load<u32>(h, H_BANK_CLOCK) % TLB_SPACES;
+  store<u32>(h, s + 1, H_BANK_CLOCK);
+  for (let mode: u32 = 0; mode < MODE_M; mode++) {
+    store<u64>(bankAt(h, s, mode), satp, TLB_KEY);
+    store<u32>(bankAt(h, s, mode), 0, TLB_GENERATION);
+  }
+  return s;
+}
+
+function clear(bank: usize): void {
+  memory.fill(bank, 0xff, TLB_HEADER);
+  store<u64>(bank, u64.MAX_VALUE, TLB_BIG_LOW);
+  store<u64>(bank, 0, TLB_BIG_HIGH);
+}
+
+function fresh(h: usize, bank: usize): u32 {
+  const generation = load<u32>(h, H_TLB_GEN);
+  if (load<u32>(bank, TLB_GENERATION) != generation) {
+    clear(bank);
+    store<u32>(bank, generation, TLB_GENERATION);
+  }
+  return <u32>bank;
+}
+
+/** Points the hart at the banks of its present privilege, SUM and satp. */
+export function tlbSelect(h: usize): void {
+  const p = load<u32>(h, H_PRV);
+  const d = dataPrivilege(h);
+  const space: u32 = p == PRV_M && d == PRV_M ? 0 : spaceOf(h);
+  let mode = MODE_M;
+  if (d == PRV_U) mode = MODE_U;
+  else if (d == PRV_S) mode = mstatus(h) & MS_SUM ? MODE_S_SUM : MODE_S;
+  store<u32>(h, fresh(h, bankAt(h, mode == MODE_M ? 0 : space, mode)), H_TLB);
+  // Fetches of S do not depend on SUM: both modes would do, one is enough.
+  mode = p == PRV_M ? MODE_M : p == PRV_S ? MODE_S : MODE_U;
+  store<u32>(h, fresh(h, bankAt(h, mode == MODE_M ? 0 : space, mode)), H_TLB_FETCH);
+}
+
+/** Forgets everything. */
+export function tlbFlush(h: usize): void {
+  count(h, CT_TLB_FLUSH);
+  let generation = load<u32>(h, H_TLB_GEN) + 1;
+  if (generation == 0) generation = 1; // 0 marks a bank as stale
+  store<u32>(h, generation, H_TLB_GEN);
+  tlbSelect(h);
+}
+
+function asidOf(satp: u64): u32 { return <u32>(satp >> 44) & 0xffff; }
+
+/** sfence.vma with an ASID and no address. */
+export function tlbFlushAsid(h: usize, asid: u32): void {
+  for (let s: u32 = 0; s < TLB_SPACES; s++) {
+    if (asidOf(load<u64>(bankAt(h, s, 0), TLB_KEY)) != asid) continue;
+    for (let mode: u32 = 0; mode < MODE_M; mode++) store<u32>(bankAt(h, s, mode), 0, TLB_GENERATION);
+  }
+  tlbSelect(h);
+}
+
+/** sfence.vma with an address; `asid` < 0 means every address space. */
+export function tlbFlushPage(h: usize, va: u64, asid: i32): void {
+  const index = tlbIndex(va);
+  const page = va & PAGE_MASK;
+  let stale = false;
+  for (let s: u32 = 0; s < TLB_SPACES; s++) {
+    if (asid >= 0 && asidOf(load<u64>(bankAt(h, s, 0), TLB_KEY)) != <u32>asid) continue;
+    for (let mode: u32 = 0; mode < MODE_M; mode++) {
+      const bank = bankAt(h, s, mode);
+      if (va >= load<u64>(bank, TLB_BIG_LOW) && va <= load<u64>(bank, TLB_BIG_HIGH)) {
+        // One PTE may stand behind many of our entries: forget them all.
+        store<u32>(bank, 0, TLB_GENERATION);
+        stale = true;
+        continue;
+      }
+      const e = bank + index;
+      if ((load<u64>(e) & PAGE_MASK) == page) store<u64>(e, u64.MAX_VALUE);
+      if ((load<u64>(e, TLB_STORE) & PAGE_MASK) == page) store<u64>(e, u64.MAX_VALUE, TLB_STORE);
+      if ((load<u64>(e, TLB_FETCH) & PAGE_MASK) == page) store<u64>(e, u64.MAX_VALUE, TLB_FETCH);
+    }
+  }
+  if (stale) tlbSelect(h);
+}
+
+/** Notes that entries of [low, high] may share a PTE (superpage or NAPOT). */
+export function tlbNoteBig(bank: usize, low: u64, high: u64): void {
+  if (low < load<u64>(bank, TLB_BIG_LOW)) store<u64>(bank, low, TLB_BIG_LOW);
+  if (high > load<u64>(bank, TLB_BIG_HIGH)) store<u64>(bank, high, TLB_BIG_HIGH);
+}
+
+/** Removes store entries for a page of linear memory from every bank of every hart. */
+export function tlbDropStores(page: u32): void {
+  const harts = load<u32>(DEV_MACHINE, M_HARTS);
+  for (let i: u32 = 0; i < harts; i++) {
+    const banks = hartAt(i) + H_BANKS;
+    for (let b: u32 = 0; b < TLB_BANKS; b++) {
+      let e: usize = banks + b * TLB_BANK + TLB_STORE;
+      const end = e + (TLB_ENTRIES << TLB_ENTRY_BITS);
+      for (; e < end; e += 1 << TLB_ENTRY_BITS) {
+        if (<u32>load<u64>(e) + load<u32>(e, 8) == page) store<u64>(e, u64.MAX_VALUE);
+      }
+    }
+  }
+}
+
+/** Empties the TLBs of every hart: fetch entries point at micro-op pages that are going away. */
+export function tlbFlushAll(): void {
+  const harts = load<u32>(DEV_MACHINE, M_HARTS);
+  for (let i: u32 = 0; i < harts && i < <u32>MAX_HARTS; i++) tlbFlush(hartAt(i));
+}
