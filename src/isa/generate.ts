@@ -1,0 +1,64 @@
+/** Everything generated from the table, as text. Pure: `generate-main.ts` writes it. */
+
+import { generateDecoder } from "./generate-decoder.ts";
+import { FIRST_OP, numberOps, type Op } from "./ops.ts";
+import type { Row } from "./row.ts";
+
+const HEADER = "// Generated from src/isa/table by src/isa/generate-main.ts: do not edit.\n";
+
+/** Runs of neighbouring ids among the ops that have a twin, as [first, last]. */
+function nearRuns(ops: readonly Op[]): [Op, Op][] {
+  const runs: [Op, Op][] = [];
+  for (const op of ops) {
+    if (!op.row?.flags.far || op.far) continue;
+    const last = runs.at(-1);
+    if (last && last[1].id + 2 === op.id) last[1] = op;
+    else runs.push([op, op]);
+  }
+  return runs;
+}
+
+function generateOps(ops: readonly Op[]): string {
+  const count = ops.at(-1)!.id + 1;
+  const near = nearRuns(ops).map(([first, last]) => `op >= ${first.name} && op <= ${last.name}`);
+  return `${HEADER}
+${ops.map((op) => `export const ${op.name}: u16 = ${op.id};`).join("\n")}
+
+/** The first id that stands for an instruction. */
+export const OP_FIRST: u16 = ${FIRST_OP};
+/** One more than the highest id. */
+export const OP_COUNT: u16 = ${count};
+
+/**
+ * The twin of a jump or branch for a target outside its page, or 0 for other
+ * ops. \`op\` is as the decoder returns it, never itself a twin.
+ */
+export function farOf(op: u16): u16 {
+  return ${near.map((test) => `(${test})`).join(" || ")} ? op + 1 : 0;
+}
+`;
+}
+
+function generateNames(ops: readonly Op[]): string {
+  const names: string[] = [];
+  for (const op of ops) names[op.id] = op.name;
+  const list = Array.from(names, (name) => `  ${JSON.stringify(name ?? "")},\n`).join("");
+  return `${HEADER}
+/** Names of the micro-ops by id; spare ids are empty. */
+export const OP_NAMES: readonly string[] = [
+${list}];
+`;
+}
+
+/**
+ * @param rows  the table
+ * @returns     the generated files' text by path from the repository's root
+ */
+export function generate(rows: readonly Row[]): Record<string, string> {
+  const ops = numberOps(rows);
+  return {
+    "assembly/isa/ops.generated.ts": generateOps(ops),
+    "assembly/isa/decode.generated.ts": HEADER + generateDecoder(rows),
+    "src/isa/ops.generated.ts": generateNames(ops),
+  };
+}
