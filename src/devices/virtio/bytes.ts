@@ -1,0 +1,19 @@
+/** Little-endian fields of byte arrays (VIRTIO 1.2 §1.4: every field is little-endian). Callers check bounds. */
+
+export function get16(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8);
+}
+
+export function get32(bytes: Uint8Array, at: number): number {
+  return (get16(bytes, at) | (get16(bytes, at + 2) << 16)) >>> 0;
+}
+
+export function put16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+}
+
+export function put32(bytes: Uint8Array, at: number, value: number): void {
+  put16(bytes, at, value);
+  put16(bytes, at + 2, value >>> 16);
+}

@@ -1,0 +1,261 @@
+/**
+ * What every virtio device does the same way, whatever the transport: status,
+ * feature negotiation, configuration space, virtqueues (VIRTIO 1.2 §2, §3).
+ */
+import type { Chain } from "./chain.ts";
+import type { GuestMemory } from "./guest-memory.ts";
+import { Virtqueue } from "./queue.ts";
+import { type SavedState, StateReader } from "./state.ts";
+
+/** Device status (§2.1). */
+export const STATUS_ACKNOWLEDGE = 1;
+export const STATUS_DRIVER = 2;
+export const STATUS_DRIVER_OK = 4;
+export const STATUS_FEATURES_OK = 8;
+export const STATUS_NEEDS_RESET = 64;
+export const STATUS_FAILED = 128;
+const STATUS_BY_DRIVER = STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_DRIVER_OK | STATUS_FEATURES_OK | STATUS_FAILED;
+
+/** Reserved feature bits (§6), as masks. */
+export const F_INDIRECT_DESC = 1n << 28n;
+export const F_EVENT_IDX = 1n << 29n;
+export const F_VERSION_1 = 1n << 32n;
+export const F_RING_RESET = 1n << 40n;
+const F_COMMON = F_INDIRECT_DESC | F_EVENT_IDX | F_VERSION_1 | F_RING_RESET;
+
+/** Where a device's notifications go: the transport. */
+export interface Notifier {
+  /** Buffers of this queue have been used, and the driver wants to know. */
+  queueUsed(queue: number): void;
+  /** The configuration or the status has changed. */
+  configChanged(): void;
+}
+
+/**
+ * What a device does with one available buffer: the number of bytes that it
+ * wrote, and the buffer is returned to the driver; or "hold": the buffer stays
+ * available; or the outcome of an access that failed.
+ */
+export type Step = number | "hold" | "wait" | "fault";
+
+export abstract class VirtioDevice {
+  /** For messages and snapshots, such as "console". */
+  abstract readonly name: string;
+  /** Device ID (§5). */
+  abstract readonly id: number;
+  readonly queues: readonly Virtqueue[];
+  /** What the device offers: its own bits and those of every device here. */
+  readonly features: bigint;
+  protected readonly memory: GuestMemory;
+
+  #status = 0;
+  #driverFeatures = 0n;
+  #generation = 0;
+  #notifier: Notifier | undefined;
+  /** Queues whose work met a page that isn't here yet. */
+  readonly #waiting = new Set<number>();
+
+  /**
+   * @param features the device type's own feature bits
+   * @param queueSizes the largest size of each queue, each a power of two up to 32768
+   */
+  constructor(memory: GuestMemory, features: bigint, queueSizes: readonly number[]) {
+    this.memory = memory;
+    this.features = features | F_COMMON;
+    this.queues = queueSizes.map((size) => new Virtqueue(memory, size));
+  }
+
+  // ---- The transport's side ----------------------------------------------------
+
+  attach(notifier: Notifier): void {
+    this.#notifier = notifier;
+  }
+
+  get status(): number {
+    return this.#status;
+  }
+
+  /** §2.1.1: the driver sets bits one after another, and clears them only all at once, which resets. */
+  setStatus(value: number): void {
+    if (value === 0) {
+      this.reset();
+      return;
+    }
+    const was = this.#status;
+    let set = value & STATUS_BY_DRIVER & ~was;
+    // §2.2.2: features that weren't offered, or a driver from before 1.0, are refused.
+    const accepted = (this.#driverFeatures & ~this.features) === 0n && (this.#driverFeatures & F_VERSION_1) !== 0n;
+    if (set & STATUS_FEATURES_OK && !accepted) set &= ~STATUS_FEATURES_OK;
+    if (set & STATUS_DRIVER_OK && !((was | set) & STATUS_FEATURES_OK)) set &= ~STATUS_DRIVER_OK;
+    this.#status = was | set;
+    if (set & STATUS_FEATURES_OK) {
+      for (const queue of this.queues) {
+        queue.indirect = this.negotiated(F_INDIRECT_DESC);
+        queue.eventIndex = this.negotiated(F_EVENT_IDX);
+      }
+    }
+    if (set & STATUS_DRIVER_OK) for (let i = 0; i < this.queues.length; i++) this.notify(i);
+  }
+
+  /** Sets 32 of the driver's feature bits; word 0 or 1. After FEATURES_OK they are fixed (§2.2.1). */
+  setDriverFeatures(word: number, value: number): void {
+    if (this.#status & STATUS_FEATURES_OK || word > 1) return;
+    const shift = BigInt(32 * word);
+    this.#driverFeatures = (this.#driverFeatures & ~(0xffff_ffffn << shift)) | (BigInt(value >>> 0) << shift);
+  }
+
+  /** Whether the driver accepted this feature (a mask of one bit). */
+  negotiated(feature: bigint): boolean {
+    return (this.#status & STATUS_FEATURES_OK) !== 0 && (this.#driverFeatures & feature) !== 0n;
+  }
+
+  /** Bytes of the device-specific configuration space; reads beyond its end give zero. */
+  config(): Uint8Array {
+    return new Uint8Array(0);
+  }
+
+  /** The driver has written `bytes` (1 to 8 of them) at `offset` of the configuration space. */
+  configWrite(_offset: number, _bytes: Uint8Array): void {}
+
+  /** Changes whenever the configuration does (§2.5). */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** The driver says that a queue has new buffers. Never waits; never throws for what the guest did. */
+  notify(queue: number): void {
+    if (!this.live || queue < 0 || queue >= this.queues.length) return;
+    this.#waiting.delete(queue);
+    this.service(queue);
+  }
+
+  /** Resets one queue (§2.6.1), at once. Ignored unless VIRTIO_F_RING_RESET was negotiated. */
+  resetQueue(index: number): void {
+    const queue = this.queues[index];
+    if (!queue || !this.negotiated(F_RING_RESET)) return;
+    queue.reset();
+    queue.indirect = this.negotiated(F_INDIRECT_DESC);
+    queue.eventIndex = this.negotiated(F_EVENT_IDX);
+    this.#waiting.delete(index);
+    this.queueReset(index);
+  }
+
+  /** Back to the state after power-on (§2.4). */
+  reset(): void {
+    this.#status = 0;
+    this.#driverFeatures = 0n;
+    this.#waiting.clear();
+    for (const queue of this.queues) queue.reset();
+    this.deviceReset();
+  }
+
+  // ---- The machine's side --------------------------------------------------------
+
+  /** Whether the driver is ready and nothing is broken: only then may queues be touched (§3.1.1). */
+  get live(): boolean {
+    return (this.#status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) === STATUS_DRIVER_OK;
+  }
+
+  /** Whether work waits for a page of guest memory: call `resume` when it may have come. */
+  get waiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** Tries again what waited for a page of guest memory. */
+  resume(): void {
+    for (const queue of [...this.#waiting]) this.notify(queue);
+  }
+
+  save(): SavedState {
+    return {
+      version: 1,
+      status: this.#status,
+      driverFeatures: this.#driverFeatures,
+      generation: this.#generation,
+      waiting: [...this.#waiting],
+      queues: this.queues.map((queue) => queue.save()),
+      device: this.saveDevice(),
+    };
+  }
+
+  /** @throws SavedStateError; the device must then be reset or given a good state */
+  load(saved: unknown): void {
+    const state = new StateReader(`virtio ${this.name}`, saved, 1);
+    const queues = state.list("queues", this.queues.length);
+    this.#status = state.number("status", 0xff);
+    this.#driverFeatures = state.bigint("driverFeatures");
+    this.#generation = state.number("generation", 0xffff_ffff);
+    this.#waiting.clear();
+    for (const [i, queue] of this.queues.entries()) queue.load(queues[i]);
+    for (const queue of state.someNumbers("waiting", this.queues.length, this.queues.length - 1)) {
+      this.#waiting.add(queue);
+    }
+    this.loadDevice(state.any("device"));
+  }
+
+  // ---- The device type's side -------------------------------------------------------
+
+  /** Does what can be done with a queue's buffers now; called only while the device is live. */
+  protected abstract service(queue: number): void;
+
+  /** Drops what the device type knows of the driver. */
+  protected deviceReset(): void {}
+
+  /** One queue has been reset. */
+  protected queueReset(_queue: number): void {}
+
+  /** The device type's own state, versioned. */
+  protected abstract saveDevice(): SavedState;
+
+  /** @throws SavedStateError */
+  protected abstract loadDevice(saved: unknown): void;
+
+  /**
+   * Takes available buffers of a queue one by one, at most a ring's worth, and
+   * tells the driver if it wants to know.
+   */
+  protected drain(index: number, step: (chain: Chain) => Step): void {
+    const queue = this.queues[index]!;
+    for (let n = 0; n < queue.size; n++) {
+      const chain = queue.peek();
+      if (chain === "empty") {
+        const armed = queue.rearm();
+        if (armed === "again") continue;
+        if (armed !== "done") this.#stopped(index, armed);
+        break;
+      }
+      if (typeof chain === "string") {
+        this.#stopped(index, chain);
+        break;
+      }
+      const result = step(chain);
+      if (result === "hold") break;
+      const finished = typeof result === "number" ? queue.finish(chain, result) : result;
+      if (finished !== "done") {
+        this.#stopped(index, finished);
+        break;
+      }
+    }
+    if (queue.takeSignal()) this.#notifier?.queueUsed(index);
+  }
+
+  /** The configuration space has changed, and the driver should look. */
+  protected configChanged(): void {
+    this.#generation = (this.#generation + 1) >>> 0;
+    if (this.live) this.#notifier?.configChanged();
+  }
+
+  /** The guest has done what can't be answered: nothing happens until it resets the device (§2.1.2). */
+  protected fail(): void {
+    if (this.#status & STATUS_NEEDS_RESET) return;
+    const told = (this.#status & STATUS_DRIVER_OK) !== 0;
+    this.#status |= STATUS_NEEDS_RESET;
+    this.#waiting.clear();
+    if (told) this.#notifier?.configChanged();
+  }
+
+  #stopped(queue: number, why: "wait" | "broken" | "fault"): void {
+    if (why === "wait") this.#waiting.add(queue);
+    else this.fail();
+  }
+}
