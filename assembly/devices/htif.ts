@@ -4,7 +4,7 @@
  */
 
 import { DEV_MACHINE, EXIT_CODE, M_ATTENTION, M_EXIT, M_EXIT_CODE, M_FROMHOST, M_RAM_BASE, M_TOHOST, RAM } from "../abi";
-import { uartWrite } from "./uart";
+import { uartSend } from "./uart";
 
 /** A store of `size` bytes at `pa` has been made in a watched page. */
 export function htifStored(pa: u64, size: u32): void {
@@ -20,7 +20,7 @@ export function htifStored(pa: u64, size: u32): void {
     store<u32>(DEV_MACHINE, <u32>(v >> 1), M_EXIT_CODE);
     store<u32>(DEV_MACHINE, 1, M_ATTENTION);
   } else if (v >> 48 == 0x0101) {
-    uartWrite(0, 1, v & 0xff);
+    uartSend(<u32>v & 0xff);
     store<u64>(at, 0);
     const fromhost = load<u64>(DEV_MACHINE, M_FROMHOST);
     if (fromhost) store<u64>(RAM + <u32>(fromhost - base), <u64>0x0101 << 48);

@@ -104,6 +104,23 @@ export function uartReceive(byte: i32): bool {
   return true;
 }
 
+/** A byte for the terminal that isn't the guest driver's (SBI, HTIF). @returns false: no room */
+export function uartSend(byte: u32): bool {
+  if (<u32>uartTxPending() > UART_TX_SIZE - UART_FIFO_SIZE) {
+    store<u32>(DEV_MACHINE, 1, M_ATTENTION);
+    return false;
+  }
+  const head = uartTxHead();
+  store<u8>(UART_TX_RING + (head & (UART_TX_SIZE - 1)), <u8>byte);
+  store<u32>(DEV_UART, head + 1, UART_TX_HEAD);
+  return true;
+}
+
+/** A byte from the terminal, past the guest's driver (SBI). @returns -1: none */
+export function uartTake(): i32 {
+  return get(UART_RX_COUNT) ? <i32>pop() : -1;
+}
+
 function fifoSize(): u32 { return get(UART_FCR) & FCR_ENABLE ? UART_FIFO_SIZE : 1; }
 
 function push(byte: u32): void {
