@@ -212,31 +212,31 @@ export abstract class VirtioDevice {
 
   /**
    * Takes available buffers of a queue one by one, at most a ring's worth, and
-   * tells the driver if it wants to know.
+   * tells the driver if it wants to know. @returns why it stopped
    */
-  protected drain(index: number, step: (chain: Chain) => Step): void {
+  protected drain(index: number, step: (chain: Chain) => Step): "empty" | "hold" | "wait" | "broken" {
     const queue = this.queues[index]!;
-    for (let n = 0; n < queue.size; n++) {
+    let stopped: "empty" | "hold" | "wait" | "broken" = "hold";
+    for (let n = 0; n <= queue.size; n++) {
       const chain = queue.peek();
-      if (chain === "empty") {
-        const armed = queue.rearm();
-        if (armed === "again") continue;
-        if (armed !== "done") this.#stopped(index, armed);
-        break;
-      }
       if (typeof chain === "string") {
-        this.#stopped(index, chain);
+        const armed = chain === "empty" ? queue.rearm() : chain;
+        if (armed === "again") continue;
+        stopped = armed === "done" ? "empty" : armed;
         break;
       }
       const result = step(chain);
       if (result === "hold") break;
       const finished = typeof result === "number" ? queue.finish(chain, result) : result;
       if (finished !== "done") {
-        this.#stopped(index, finished);
+        stopped = finished === "wait" ? "wait" : "broken";
         break;
       }
     }
+    if (stopped === "wait") this.#waiting.add(index);
+    else if (stopped === "broken") this.fail();
     if (queue.takeSignal()) this.#notifier?.queueUsed(index);
+    return stopped;
   }
 
   /** The configuration space has changed, and the driver should look. */
@@ -252,10 +252,5 @@ export abstract class VirtioDevice {
     this.#status |= STATUS_NEEDS_RESET;
     this.#waiting.clear();
     if (told) this.#notifier?.configChanged();
-  }
-
-  #stopped(queue: number, why: "wait" | "broken" | "fault"): void {
-    if (why === "wait") this.#waiting.add(queue);
-    else this.fail();
   }
 }

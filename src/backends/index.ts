@@ -1,0 +1,16 @@
+/**
+ * What a machine needs of its surroundings, as interfaces; src/host has them
+ * for each platform.
+ *
+ * All of them submit and complete: a call starts something and returns, and what
+ * comes of it is handed over later. The machine puts each completion into its
+ * input door, so a backend may complete at any time outside the guest's run,
+ * also from within the call that submitted.
+ */
+export type { Clock } from "./clock.ts";
+export type { Disk, DiskRequest, DiskResult } from "./disk.ts";
+export type { Display, DisplayInput, DisplayRectangle } from "./display.ts";
+export type { Entropy } from "./entropy.ts";
+export type { FileReply, FileRequest, Files } from "./files.ts";
+export type { Link } from "./link.ts";
+export type { Terminal, TerminalSize } from "./terminal.ts";
