@@ -1,0 +1,241 @@
+/**
+ * Plans a boot: what goes where in RAM and ROM, and how each hart starts. The
+ * conventions are those of QEMU's riscv `virt` board and of Linux
+ * (Documentation/arch/riscv/boot.rst).
+ */
+
+import { type DeviceTree, DtbError, readDtb, writeDtb } from "./dtb.ts";
+import { type Elf, ElfError, isElf, readElf } from "./elf.ts";
+import { buildFdt, type FdtOptions, setChosen } from "./fdt.ts";
+import { type Gunzip, ImageError, type KernelImage, readImage } from "./image.ts";
+import { MROM, RAM_BASE } from "./memory-map.ts";
+import { resetVector } from "./reset-vector.ts";
+
+/** A boot that can't be: the message says what is wrong and what to do. */
+export class BootError extends Error {
+  override name = "BootError";
+}
+
+export interface BootOptions {
+  /**
+   * "builtin": the core answers SBI calls, and the kernel starts in S-mode;
+   * "none": the kernel is what runs first, in M-mode; or a firmware's file.
+   */
+  bios: "builtin" | "none" | Uint8Array;
+  kernel?: Uint8Array;
+  initrd?: Uint8Array;
+  /** The kernel's command line. */
+  append?: string;
+  /** A flattened device tree to use instead of the machine's own. */
+  dtb?: Uint8Array;
+  /** Bytes of RAM. */
+  memoryBytes: number;
+  /** Number of harts, from 1. */
+  harts: number;
+  /** More for the machine's own device tree. */
+  fdt?: Pick<FdtOptions, "extensions" | "mmu" | "rngSeed" | "virtioSlots">;
+  /** For compressed kernels. */
+  gunzip?: Gunzip;
+}
+
+/** Bytes to put in RAM. */
+export interface BootLoad {
+  /** What it is, for messages: "kernel", "initrd"… */
+  readonly name: string;
+  /** Guest physical address. */
+  readonly address: number;
+  readonly bytes: Uint8Array;
+  /** Bytes of memory that it takes; those past `bytes` must be zero. */
+  readonly size: number;
+}
+
+/** A hart at its start; satp and all other registers are zero. */
+export interface HartEntry {
+  readonly pc: bigint;
+  /** 1 S, 3 M. */
+  readonly privilege: 1 | 3;
+  readonly a0: bigint;
+  readonly a1: bigint;
+  readonly a2: bigint;
+  /** A stopped hart waits for SBI's hart_start. */
+  readonly started: boolean;
+}
+
+export interface BootPlan {
+  readonly loads: readonly BootLoad[];
+  /** The boot ROM from MROM.base; empty when nothing runs there. */
+  readonly rom: Uint8Array;
+  readonly harts: readonly HartEntry[];
+  /** Where the device tree is; its bytes are among the loads. */
+  readonly dtb: { address: number; bytes: Uint8Array };
+  /** HTIF's words, when the program that `bios: "none"` starts has them. */
+  readonly tohost?: bigint;
+  readonly fromhost?: bigint;
+}
+
+const MIB = 0x10_0000;
+const PAGE = 0x1000;
+/** Kernels and device trees go to megapage boundaries. */
+const MEGAPAGE = 2 * MIB;
+/** Where firmware expects the next stage (OpenSBI's FW_JUMP on this board). */
+const KERNEL_OFFSET = MEGAPAGE;
+/** The device tree stays below this address: early code may map little more. */
+const DTB_CEILING = 3072 * MIB;
+
+/** Plans a boot. @throws BootError */
+export function planBoot(options: BootOptions): BootPlan {
+  try {
+    return plan(options);
+  } catch (error) {
+    if (error instanceof ElfError || error instanceof ImageError || error instanceof DtbError)
+      throw new BootError(error.message);
+    throw error;
+  }
+}
+
+function plan(options: BootOptions): BootPlan {
+  const { bios, memoryBytes } = options;
+  const end = RAM_BASE + memoryBytes;
+  if (bios !== "none" && bios !== "builtin" && bios.length === 0) throw new BootError("The firmware file is empty.");
+  const image = options.kernel ? readImage(options.kernel, memoryBytes, options.gunzip) : undefined;
+  if (!image && typeof bios === "string")
+    throw new BootError(
+      bios === "none"
+        ? "Without firmware there is nothing to run; give a program as the kernel."
+        : "There is no kernel; give one, or a firmware that needs none.",
+    );
+
+  const firmware = typeof bios === "string" ? undefined : placeFirmware(bios);
+  const kernel = image ? placeKernel(image, kernelBase(bios, image, firmware)) : undefined;
+  const loads = [...(firmware?.loads ?? []), ...(kernel?.loads ?? [])];
+
+  // The size of the tree doesn't depend on the initrd's place.
+  const initrd = options.initrd && options.initrd.length > 0 ? options.initrd : undefined;
+  const draft = makeTree(options, initrd && { start: 0, end: 0 });
+  const dtbAddress = down(Math.min(end, DTB_CEILING) - draft.length, MEGAPAGE);
+  let range: { start: number; end: number } | undefined;
+  if (initrd) {
+    const start = down(dtbAddress - initrd.length, PAGE);
+    range = { start, end: start + initrd.length };
+    loads.push({ name: "initrd", address: start, bytes: initrd, size: initrd.length });
+  }
+  const dtb = { address: dtbAddress, bytes: makeTree(options, range) };
+  loads.push({ name: "device tree", address: dtb.address, bytes: dtb.bytes, size: dtb.bytes.length });
+  checkLoads(loads, memoryBytes);
+
+  const tree = BigInt(dtb.address);
+  const harts = Array.from({ length: options.harts }, (_, i): HartEntry => {
+    if (bios === "builtin")
+      return { pc: kernel!.entry, privilege: 1, a0: BigInt(i), a1: tree, a2: 0n, started: i === 0 };
+    return { pc: BigInt(MROM.base), privilege: 3, a0: 0n, a1: 0n, a2: 0n, started: true };
+  });
+  const first = bios === "none" ? kernel! : firmware;
+  const rom = first
+    ? resetVector({ entry: first.entry, dtb: tree, next: firmware ? (kernel?.entry ?? 0n) : 0n })
+    : new Uint8Array();
+  const elf = bios === "none" && image?.kind === "elf" ? image.elf : undefined;
+  return { loads, rom, harts, dtb, ...htif(elf) };
+}
+
+interface Placed {
+  loads: BootLoad[];
+  entry: bigint;
+  /** Where it ends, exclusive. */
+  end: number;
+}
+
+function placeFirmware(bytes: Uint8Array): Placed {
+  if (isElf(bytes)) return placeElf("firmware", readElf(bytes));
+  const load = { name: "firmware", address: RAM_BASE, bytes, size: bytes.length };
+  return { loads: [load], entry: BigInt(RAM_BASE), end: RAM_BASE + bytes.length };
+}
+
+/** The megapage boundary that a kernel is placed from. */
+function kernelBase(bios: BootOptions["bios"], image: KernelImage, firmware: Placed | undefined): number {
+  if (bios === "none") return RAM_BASE;
+  if (firmware) return Math.max(RAM_BASE + KERNEL_OFFSET, up(firmware.end, MEGAPAGE));
+  return image.kind === "linux" ? RAM_BASE : RAM_BASE + KERNEL_OFFSET;
+}
+
+function placeKernel(image: KernelImage, base: number): Placed {
+  if (image.kind === "elf") return placeElf("kernel", image.elf);
+  let address = base;
+  let size = image.bytes.length;
+  if (image.kind === "linux") {
+    size = image.size;
+    // Firmware's next stage is already where the header's usual offset leads.
+    if (base === RAM_BASE) address += image.offset;
+  }
+  const load = { name: "kernel", address, bytes: image.bytes, size };
+  return { loads: [load], entry: BigInt(address), end: address + size };
+}
+
+function placeElf(name: string, elf: Elf): Placed {
+  const loads: BootLoad[] = [];
+  let end = 0;
+  let entry = elf.entry;
+  for (const { physical, virtual, bytes, size } of elf.segments) {
+    if (physical < BigInt(RAM_BASE) || physical > 0xffff_ffff_ffffn)
+      throw new BootError(
+        `The ${name} is an ELF to be loaded at 0x${physical.toString(16)}, below or beyond the RAM at ` +
+          `0x${RAM_BASE.toString(16)}; link it for this board, or give the raw Image.`,
+      );
+    // The entry is a virtual address; without translation, its physical one is meant.
+    if (elf.entry >= virtual && elf.entry < virtual + BigInt(size)) entry = elf.entry - virtual + physical;
+    const address = Number(physical);
+    loads.push({ name, address, bytes, size });
+    end = Math.max(end, address + size);
+  }
+  return { loads, entry, end };
+}
+
+function makeTree(options: BootOptions, initrd: { start: number; end: number } | undefined): Uint8Array {
+  const chosen = {
+    ...(options.append !== undefined ? { bootargs: options.append } : {}),
+    ...(initrd ? { initrd } : {}),
+  };
+  let tree: DeviceTree;
+  if (options.dtb) {
+    tree = readDtb(options.dtb);
+    const seed = options.fdt?.rngSeed;
+    setChosen(tree, { ...chosen, ...(seed ? { rngSeed: seed } : {}) });
+  } else {
+    tree = buildFdt({ ...options.fdt, ...chosen, memoryBytes: options.memoryBytes, harts: options.harts });
+  }
+  return writeDtb(tree);
+}
+
+function checkLoads(loads: readonly BootLoad[], memoryBytes: number): void {
+  const sorted = [...loads].sort((a, b) => a.address - b.address);
+  for (const [i, load] of sorted.entries()) {
+    if (load.address < RAM_BASE || load.address + load.size > RAM_BASE + memoryBytes) throw tooSmall(load, memoryBytes);
+    const next = sorted[i + 1];
+    if (!next || load.address + load.size <= next.address) continue;
+    // The initrd and the tree go below the end of RAM, so what they hit didn't fit.
+    if (next.name === "initrd" || next.name === "device tree") throw tooSmall(next, memoryBytes);
+    if (load.name === "initrd" || load.name === "device tree") throw tooSmall(load, memoryBytes);
+    throw new BootError(
+      `The ${load.name} and the ${next.name} overlap at 0x${next.address.toString(16)}; link one of them elsewhere.`,
+    );
+  }
+}
+
+function tooSmall(load: BootLoad, memoryBytes: number): BootError {
+  return new BootError(
+    `The ${load.name} (${mib(load.size)} MiB) does not fit in the guest's memory of ${mib(memoryBytes)} MiB; ` +
+      "give it more memory.",
+  );
+}
+
+function htif(elf: Elf | undefined): { tohost?: bigint; fromhost?: bigint } {
+  const tohost = elf?.symbol("tohost");
+  const fromhost = elf?.symbol("fromhost");
+  return {
+    ...(tohost !== undefined ? { tohost } : {}),
+    ...(fromhost !== undefined ? { fromhost } : {}),
+  };
+}
+
+const mib = (bytes: number): number => Math.ceil(bytes / MIB);
+const down = (n: number, to: number): number => Math.floor(n / to) * to;
+const up = (n: number, to: number): number => Math.ceil(n / to) * to;
