@@ -31,8 +31,8 @@ const MSTATUS_WRITABLE: u64 = MS_SIE | MS_MIE | MS_SPIE | MS_MPIE | MS_SPP | MS_
 const SSTATUS_WRITABLE: u64 = MS_SIE | MS_SPIE | MS_SPP | MS_FS | MS_SUM | MS_MXR;
 const SSTATUS_VISIBLE: u64 = SSTATUS_WRITABLE | (<u64>2 << 32);
 /** All exceptions but ecall from M (3.1.8: read-only zero) and the reserved ones. */
-const MEDELEG_WRITABLE: u64 = 0xb3ff;
-const S_INTERRUPTS: u64 = IP_SSIP | IP_STIP | IP_SEIP;
+export const MEDELEG_WRITABLE: u64 = 0xb3ff;
+export const S_INTERRUPTS: u64 = IP_SSIP | IP_STIP | IP_SEIP;
 const INTERRUPTS: u64 = S_INTERRUPTS | IP_MSIP | IP_MTIP | IP_MEIP;
 /** misa: RV64 with A C D F I M S U. */
 const MISA: u64 = (<u64>2 << 62) | (1 << 0) | (1 << 2) | (1 << 3) | (1 << 5) | (1 << 8) | (1 << 12) | (1 << 18) | (1 << 20);
@@ -41,7 +41,7 @@ export const ENV_CBIE: u64 = 3 << 4;
 export const ENV_CBCFE: u64 = 1 << 6;
 export const ENV_CBZE: u64 = 1 << 7;
 const ENV_FIOM: u64 = 1;
-const ENV_PBMTE_BIT: u64 = <u64>1 << 62;
+export const ENV_PBMTE_BIT: u64 = <u64>1 << 62;
 const MENVCFG_WRITABLE: u64 = ENV_FIOM | ENV_CBIE | ENV_CBCFE | ENV_CBZE | ENV_PBMTE_BIT | ENV_STCE;
 const SENVCFG_WRITABLE: u64 = ENV_FIOM | ENV_CBIE | ENV_CBCFE | ENV_CBZE;
 const PPN_MASK: u64 = (<u64>1 << 44) - 1;

@@ -10,7 +10,7 @@ import { hostTicks, hostWallclock } from "../host";
 import { hartAt, instretNow } from "./state";
 
 /** Nanoseconds per tick of the 10 MHz timebase. */
-const TICK_NS: u64 = 100;
+export const TICK_NS: u64 = 100;
 /** menvcfg.STCE: stimecmp is in use (Sstc). */
 export const ENV_STCE: u64 = <u64>1 << 63;
 /** "No deadline." */

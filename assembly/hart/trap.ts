@@ -27,9 +27,9 @@ export function takeTrap(h: usize, cause: u64, tval: u64): bool {
   const p = prv(h);
   const pc = getPc(h);
   const interrupt = (cause & INTERRUPT) != 0;
-  const delegated = load<u64>(h, interrupt ? H_MIDELEG : H_MEDELEG) >> (cause & 63) & 1;
+  const delegated = load<u64>(h + (interrupt ? H_MIDELEG : H_MEDELEG)) >> (cause & 63) & 1;
   const toS = p <= PRV_S && delegated;
-  const target = vector(load<u64>(h, toS ? H_STVEC : H_MTVEC), cause);
+  const target = vector(load<u64>(h + (toS ? H_STVEC : H_MTVEC)), cause);
   if (!toS && load<u32>(DEV_MACHINE, M_FLAGS) & MF_SBI) return false;
   if ((cause == EXC_FETCH_ACCESS || cause == EXC_FETCH_PAGE) && pc == target && p == (toS ? PRV_S : PRV_M)) return false;
 

@@ -6,13 +6,14 @@
 
 import {
   CT_CODE_WRITE, CT_MMIO, CT_TLB_MISS, DEV_MACHINE, FRAME_CODE, FRAME_DIRTY, FRAME_PRESENT, FRAME_ROM, FRAME_WATCH,
-  H_TLB, H_TLB_FETCH, M_ATTENTION, PAGE_SIZE, RAM, ST_EVENT, ST_OK, ST_STEP, TLB_FETCH, TLB_STORE,
+  H_TLB, H_TLB_FETCH, H_TRAP_CAUSE, M_ATTENTION, PAGE_SIZE, RAM, ST_EVENT, ST_OK, ST_STEP, ST_TRAP, TLB_FETCH,
+  TLB_STORE,
 } from "../abi";
 import { busRead, busValue, busWrite } from "../bus/dispatch";
 import { frameOf, pageNumber, pagePtr } from "../bus/ram";
 import { htifStored } from "../devices/htif";
 import {
-  count, EXC_LOAD_MISALIGNED, EXC_STORE_MISALIGNED, prv, trap, wait,
+  count, EXC_LOAD_MISALIGNED, EXC_LOAD_PAGE, EXC_STORE_ACCESS, EXC_STORE_MISALIGNED, EXC_STORE_PAGE, prv, trap, wait,
 } from "../hart/state";
 import { codePage, codeWritten } from "./code";
 import { ACC_FETCH, ACC_LOAD, ACC_STORE, pmpAllows, pmpUniform } from "./pmp";
@@ -77,6 +78,11 @@ function loadPointer(h: usize, va: u64, size: u32): i32 {
 /** The load that missed the TLB, of any alignment; its value is left in `loaded`. */
 export function loadSlow(h: usize, va: u64, size: u32): i32 {
   if (crosses(va, size)) return loadCrossing(h, va, size);
+  const e = load<u32>(h, H_TLB) + tlbIndex(va);
+  if (load<u64>(e) == (va & PAGE_MASK)) { // misaligned: the interpreter's own probe is for aligned ones
+    loaded = readRam(<u32>va + load<u32>(e, 8), size);
+    return ST_OK;
+  }
   count(h, CT_TLB_MISS);
   const st = loadPointer(h, va, size);
   if (st) return st;
@@ -137,6 +143,11 @@ function noteStore(h: usize, p: u32, size: u32): u8 {
 /** The store that missed the TLB, of any alignment. */
 export function storeSlow(h: usize, va: u64, size: u32, value: u64): i32 {
   if (crosses(va, size)) return storeCrossing(h, va, size, value);
+  const e = load<u32>(h, H_TLB) + TLB_STORE + tlbIndex(va);
+  if (load<u64>(e) == (va & PAGE_MASK)) {
+    writeRam(<u32>va + load<u32>(e, 8), size, value);
+    return ST_OK;
+  }
   count(h, CT_TLB_MISS);
   const st = storeTarget(h, va, size);
   if (st) return st;
@@ -208,6 +219,20 @@ export function amoPointer(h: usize, va: u64, size: u32, access: u32): i32 {
   const state = noteStore(h, pointer, size);
   if (state & FRAME_ROM) return accessFault(h, va, ACC_STORE);
   if (!(state & (FRAME_CODE | FRAME_WATCH))) fill(h, TLB_STORE, va, pointer);
+  return ST_OK;
+}
+
+/** Cache-block management: allowed where a load is (W implies R); faults as a store (CMO 2.5.2). */
+export function blockTouch(h: usize, va: u64): i32 {
+  const block = va & ~63;
+  const privilege = dataPrivilege(h);
+  const st = translate(h, block, ACC_LOAD, privilege);
+  if (st == ST_TRAP) {
+    const cause = load<u64>(h, H_TRAP_CAUSE);
+    return trap(h, cause == EXC_LOAD_PAGE ? EXC_STORE_PAGE : EXC_STORE_ACCESS, block);
+  }
+  if (st) return st;
+  if (!pmpAllows(h, pa, 64, ACC_LOAD, privilege)) return accessFault(h, block, ACC_STORE);
   return ST_OK;
 }
 

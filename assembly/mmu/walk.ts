@@ -61,7 +61,7 @@ export function translate(h: usize, va: u64, access: u32, privilege: u32): i32 {
   const ms = mstatus(h);
   const pbmt = (load<u64>(h, H_MENVCFG) & ENV_PBMTE) != 0;
   let table: u64 = (satp & ((<u64>1 << 44) - 1)) << 12; // step 1
-  for (;;) {
+  while (true) {
     const pteAddress = table + (((va >> (12 + 9 * <u64>level)) & 511) << 3); // step 2
     const p = pagePtr(pteAddress);
     if (!p || !pmpAllows(h, pteAddress, 8, ACC_LOAD, PRV_S)) return accessFault(h, va, access);

@@ -1,6 +1,7 @@
 /** Everything generated from the table, as text. Pure: `generate-main.ts` writes it. */
 
 import { generateDecoder } from "./generate-decoder.ts";
+import { generateDispatch } from "./generate-dispatch.ts";
 import { FIRST_OP, numberOps, type Op } from "./ops.ts";
 import type { Row } from "./row.ts";
 
@@ -59,6 +60,7 @@ export function generate(rows: readonly Row[]): Record<string, string> {
   return {
     "assembly/isa/ops.generated.ts": generateOps(ops),
     "assembly/isa/decode.generated.ts": HEADER + generateDecoder(rows),
+    "assembly/exec/dispatch.generated.ts": HEADER + generateDispatch(rows),
     "src/isa/ops.generated.ts": generateNames(ops),
   };
 }

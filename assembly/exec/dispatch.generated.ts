@@ -1,0 +1,339 @@
+// Generated from src/isa/table by src/isa/generate-main.ts: do not edit.
+
+import {
+  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
+} from "../abi";
+import { A, illegal, IMM, setPc, setX, xb } from "../hart/state";
+import {
+  OP_CROSS, OP_DECODE, OP_ILLEGAL, OP_ILLEGAL_C, OP_PAGE_END, OP_LUI, OP_AUIPC, OP_JAL, OP_JAL_FAR, OP_BEQ, OP_BEQ_FAR, OP_BNE, OP_BNE_FAR, OP_BLT, OP_BLT_FAR, OP_BGE, OP_BGE_FAR, OP_BLTU, OP_BLTU_FAR, OP_BGEU, OP_BGEU_FAR, OP_JALR, OP_LB, OP_LH, OP_LW, OP_LD, OP_LBU, OP_LHU, OP_LWU, OP_SB, OP_SH, OP_SW, OP_SD, OP_ADDI, OP_SLTI, OP_SLTIU, OP_XORI, OP_ORI, OP_ANDI, OP_SLLI, OP_SRLI, OP_SRAI, OP_ADDIW, OP_SLLIW, OP_SRLIW, OP_SRAIW, OP_ADD, OP_SUB, OP_SLL, OP_SLT, OP_SLTU, OP_XOR, OP_SRL, OP_SRA, OP_OR, OP_AND, OP_ADDW, OP_SUBW, OP_SLLW, OP_SRLW, OP_SRAW, OP_FENCE, OP_FENCE_TSO, OP_PAUSE, OP_ECALL, OP_EBREAK, OP_MUL, OP_MULH, OP_MULHSU, OP_MULHU, OP_MULW, OP_DIV, OP_DIVU, OP_REM, OP_REMU, OP_DIVW, OP_DIVUW, OP_REMW, OP_REMUW, OP_LR_W, OP_SC_W, OP_LR_D, OP_SC_D, OP_AMOSWAP_W, OP_AMOADD_W, OP_AMOXOR_W, OP_AMOAND_W, OP_AMOOR_W, OP_AMOMIN_W, OP_AMOMAX_W, OP_AMOMINU_W, OP_AMOMAXU_W, OP_AMOSWAP_D, OP_AMOADD_D, OP_AMOXOR_D, OP_AMOAND_D, OP_AMOOR_D, OP_AMOMIN_D, OP_AMOMAX_D, OP_AMOMINU_D, OP_AMOMAXU_D, OP_FLW, OP_FSW, OP_FMADD_S, OP_FMSUB_S, OP_FNMSUB_S, OP_FNMADD_S, OP_FADD_S, OP_FSUB_S, OP_FMUL_S, OP_FDIV_S, OP_FSQRT_S, OP_FMIN_S, OP_FMAX_S, OP_FSGNJ_S, OP_FSGNJN_S, OP_FSGNJX_S, OP_FCVT_W_S, OP_FCVT_WU_S, OP_FCVT_L_S, OP_FCVT_LU_S, OP_FCVT_S_W, OP_FCVT_S_WU, OP_FCVT_S_L, OP_FCVT_S_LU, OP_FMV_X_W, OP_FMV_W_X, OP_FEQ_S, OP_FLT_S, OP_FLE_S, OP_FCLASS_S, OP_FLD, OP_FSD, OP_FMADD_D, OP_FMSUB_D, OP_FNMSUB_D, OP_FNMADD_D, OP_FADD_D, OP_FSUB_D, OP_FMUL_D, OP_FDIV_D, OP_FSQRT_D, OP_FMIN_D, OP_FMAX_D, OP_FSGNJ_D, OP_FSGNJN_D, OP_FSGNJX_D, OP_FCVT_S_D, OP_FCVT_D_S, OP_FCVT_W_D, OP_FCVT_WU_D, OP_FCVT_L_D, OP_FCVT_LU_D, OP_FCVT_D_W, OP_FCVT_D_WU, OP_FCVT_D_L, OP_FCVT_D_LU, OP_FMV_X_D, OP_FMV_D_X, OP_FEQ_D, OP_FLT_D, OP_FLE_D, OP_FCLASS_D, OP_C_ADDI4SPN, OP_C_FLD, OP_C_LW, OP_C_LD, OP_C_FSD, OP_C_SW, OP_C_SD, OP_C_NOP, OP_C_ADDI, OP_C_ADDIW, OP_C_LI, OP_C_ADDI16SP, OP_C_LUI, OP_C_SRLI, OP_C_SRAI, OP_C_ANDI, OP_C_SUB, OP_C_XOR, OP_C_OR, OP_C_AND, OP_C_SUBW, OP_C_ADDW, OP_C_J, OP_C_J_FAR, OP_C_BEQZ, OP_C_BEQZ_FAR, OP_C_BNEZ, OP_C_BNEZ_FAR, OP_C_SLLI, OP_C_FLDSP, OP_C_LWSP, OP_C_LDSP, OP_C_JR, OP_C_MV, OP_C_EBREAK, OP_C_JALR, OP_C_ADD, OP_C_FSDSP, OP_C_SWSP, OP_C_SDSP, OP_CSRRW, OP_CSRRS, OP_CSRRC, OP_CSRRWI, OP_CSRRSI, OP_CSRRCI, OP_FENCE_I, OP_SH1ADD, OP_SH2ADD, OP_SH3ADD, OP_ADD_UW, OP_SH1ADD_UW, OP_SH2ADD_UW, OP_SH3ADD_UW, OP_SLLI_UW, OP_ANDN, OP_ORN, OP_XNOR, OP_CLZ, OP_CTZ, OP_CPOP, OP_CLZW, OP_CTZW, OP_CPOPW, OP_MAX, OP_MAXU, OP_MIN, OP_MINU, OP_SEXT_B, OP_SEXT_H, OP_ZEXT_H, OP_ROL, OP_ROR, OP_RORI, OP_ROLW, OP_RORW, OP_RORIW, OP_ORC_B, OP_REV8, OP_BCLR, OP_BCLRI, OP_BEXT, OP_BEXTI, OP_BINV, OP_BINVI, OP_BSET, OP_BSETI, OP_CZERO_EQZ, OP_CZERO_NEZ, OP_CBO_INVAL, OP_CBO_CLEAN, OP_CBO_FLUSH, OP_CBO_ZERO, OP_MRET, OP_WFI, OP_SRET, OP_SFENCE_VMA, OP_SINVAL_VMA, OP_SFENCE_W_INVAL, OP_SFENCE_INVAL_IR,
+} from "../isa/ops.generated";
+import { fetchedSlots, fetchSlow } from "../mmu/access";
+import { tlbIndex } from "../mmu/tlb";
+import { decodeSlot } from "./decode";
+import { lr_w, sc_w, lr_d, sc_d, amoswap_w, amoadd_w, amoxor_w, amoand_w, amoor_w, amomin_w, amomax_w, amominu_w, amomaxu_w, amoswap_d, amoadd_d, amoxor_d, amoand_d, amoor_d, amomin_d, amomax_d, amominu_d, amomaxu_d } from "./a";
+import { fld, fsd, fmadd_d, fmsub_d, fnmsub_d, fnmadd_d, fadd_d, fsub_d, fmul_d, fdiv_d, fsqrt_d, fmin_d, fmax_d, fsgnj_d, fsgnjn_d, fsgnjx_d, fcvt_s_d, fcvt_d_s, fcvt_w_d, fcvt_wu_d, fcvt_l_d, fcvt_lu_d, fcvt_d_w, fcvt_d_wu, fcvt_d_l, fcvt_d_lu, fmv_x_d, fmv_d_x, feq_d, flt_d, fle_d, fclass_d } from "./d";
+import { flw, fsw, fmadd_s, fmsub_s, fnmsub_s, fnmadd_s, fadd_s, fsub_s, fmul_s, fdiv_s, fsqrt_s, fmin_s, fmax_s, fsgnj_s, fsgnjn_s, fsgnjx_s, fcvt_w_s, fcvt_wu_s, fcvt_l_s, fcvt_lu_s, fcvt_s_w, fcvt_s_wu, fcvt_s_l, fcvt_s_lu, fmv_x_w, fmv_w_x, feq_s, flt_s, fle_s, fclass_s } from "./f";
+import { lui, auipc, beq, bne, blt, bge, bltu, bgeu, addi, slti, sltiu, xori, ori, andi, slli, srli, srai, addiw, slliw, srliw, sraiw, add, sub, sll, slt, sltu, xor, srl, sra, or, and, addw, subw, sllw, srlw, sraw, fence, fence_tso, pause, ecall, ebreak, fence_i } from "./i";
+import { mul, mulh, mulhsu, mulhu, mulw, div, divu, rem, remu, divw, divuw, remw, remuw } from "./m";
+import { lb, lh, lw, ld, lbu, lhu, lwu, sb, sh, sw, sd } from "./memory";
+import { mret, wfi, sret, sfence_vma, sinval_vma, sfence_w_inval, sfence_inval_ir } from "./priv";
+import { sh1add, sh2add, sh3add, add_uw, sh1add_uw, sh2add_uw, sh3add_uw, slli_uw } from "./zba";
+import { andn, orn, xnor, clz, ctz, cpop, clzw, ctzw, cpopw, max, maxu, min, minu, sext_b, sext_h, zext_h, rol, ror, rori, rolw, rorw, roriw, orc_b, rev8 } from "./zbb";
+import { bclr, bclri, bext, bexti, binv, binvi, bset, bseti } from "./zbs";
+import { cbo_inval, cbo_clean, cbo_flush, cbo_zero } from "./zicbo";
+import { czero_eqz, czero_nez } from "./zicond";
+import { csrrw, csrrs, csrrc, csrrwi, csrrsi, csrrci } from "./zicsr";
+
+/**
+ * Executes up to `n` instructions; H_INSTRET_END must hold what H_INSTRET will
+ * be after all of them. On return H_PC and H_INSTRET are true.
+ * @param page   the slots of the page that holds the pc (UOP_SLOTS × 8 bytes)
+ * @param u      the slot of the pc
+ * @param vbase  virtual address of the page
+ * @returns      ST_*, never ST_OK
+ */
+export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i32 {
+  let st: i32 = ST_OK;
+  let target: u64 = 0;
+  let step: u32 = 16;
+  for (;;) {
+    if (n == 0) {
+      setPc(h, vbase + ((u - page) >> 2));
+      store<u64>(h, load<u64>(h, H_INSTRET_END), H_INSTRET);
+      return ST_BUDGET;
+    }
+    n--;
+    switch (<i32>load<u16>(u)) {
+      case OP_DECODE: n++; decodeSlot(page, u); continue;
+      case OP_PAGE_END: n++; target = vbase + 4096; break;
+      case OP_CROSS: st = ST_STEP; break;
+      case OP_ILLEGAL: case OP_ILLEGAL_C: st = illegal(h); break;
+      case OP_LUI: lui(h, u); u += 16; continue;
+      case OP_AUIPC: auipc(h, u, vbase); u += 16; continue;
+      case OP_JAL: setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 4)); u += IMM(u); continue;
+      case OP_JAL_FAR: setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 4)); target = vbase + <i64>IMM(u); break;
+      case OP_BEQ: u += select<usize>(IMM(u), 16, beq(h, u)); continue;
+      case OP_BEQ_FAR: if (beq(h, u)) { target = vbase + <i64>IMM(u); break; } u += 16; continue;
+      case OP_BNE: u += select<usize>(IMM(u), 16, bne(h, u)); continue;
+      case OP_BNE_FAR: if (bne(h, u)) { target = vbase + <i64>IMM(u); break; } u += 16; continue;
+      case OP_BLT: u += select<usize>(IMM(u), 16, blt(h, u)); continue;
+      case OP_BLT_FAR: if (blt(h, u)) { target = vbase + <i64>IMM(u); break; } u += 16; continue;
+      case OP_BGE: u += select<usize>(IMM(u), 16, bge(h, u)); continue;
+      case OP_BGE_FAR: if (bge(h, u)) { target = vbase + <i64>IMM(u); break; } u += 16; continue;
+      case OP_BLTU: u += select<usize>(IMM(u), 16, bltu(h, u)); continue;
+      case OP_BLTU_FAR: if (bltu(h, u)) { target = vbase + <i64>IMM(u); break; } u += 16; continue;
+      case OP_BGEU: u += select<usize>(IMM(u), 16, bgeu(h, u)); continue;
+      case OP_BGEU_FAR: if (bgeu(h, u)) { target = vbase + <i64>IMM(u); break; } u += 16; continue;
+      case OP_JALR: target = <u64>(xb(h, u) + IMM(u)) & ~1; setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 4)); break;
+      case OP_LB: st = lb(h, u, n); if (st) break; u += 16; continue;
+      case OP_LH: st = lh(h, u, n); if (st) break; u += 16; continue;
+      case OP_LW: st = lw(h, u, n); if (st) break; u += 16; continue;
+      case OP_LD: st = ld(h, u, n); if (st) break; u += 16; continue;
+      case OP_LBU: st = lbu(h, u, n); if (st) break; u += 16; continue;
+      case OP_LHU: st = lhu(h, u, n); if (st) break; u += 16; continue;
+      case OP_LWU: st = lwu(h, u, n); if (st) break; u += 16; continue;
+      case OP_SB: st = sb(h, u, n); if (st) break; u += 16; continue;
+      case OP_SH: st = sh(h, u, n); if (st) break; u += 16; continue;
+      case OP_SW: st = sw(h, u, n); if (st) break; u += 16; continue;
+      case OP_SD: st = sd(h, u, n); if (st) break; u += 16; continue;
+      case OP_ADDI: addi(h, u); u += 16; continue;
+      case OP_SLTI: slti(h, u); u += 16; continue;
+      case OP_SLTIU: sltiu(h, u); u += 16; continue;
+      case OP_XORI: xori(h, u); u += 16; continue;
+      case OP_ORI: ori(h, u); u += 16; continue;
+      case OP_ANDI: andi(h, u); u += 16; continue;
+      case OP_SLLI: slli(h, u); u += 16; continue;
+      case OP_SRLI: srli(h, u); u += 16; continue;
+      case OP_SRAI: srai(h, u); u += 16; continue;
+      case OP_ADDIW: addiw(h, u); u += 16; continue;
+      case OP_SLLIW: slliw(h, u); u += 16; continue;
+      case OP_SRLIW: srliw(h, u); u += 16; continue;
+      case OP_SRAIW: sraiw(h, u); u += 16; continue;
+      case OP_ADD: add(h, u); u += 16; continue;
+      case OP_SUB: sub(h, u); u += 16; continue;
+      case OP_SLL: sll(h, u); u += 16; continue;
+      case OP_SLT: slt(h, u); u += 16; continue;
+      case OP_SLTU: sltu(h, u); u += 16; continue;
+      case OP_XOR: xor(h, u); u += 16; continue;
+      case OP_SRL: srl(h, u); u += 16; continue;
+      case OP_SRA: sra(h, u); u += 16; continue;
+      case OP_OR: or(h, u); u += 16; continue;
+      case OP_AND: and(h, u); u += 16; continue;
+      case OP_ADDW: addw(h, u); u += 16; continue;
+      case OP_SUBW: subw(h, u); u += 16; continue;
+      case OP_SLLW: sllw(h, u); u += 16; continue;
+      case OP_SRLW: srlw(h, u); u += 16; continue;
+      case OP_SRAW: sraw(h, u); u += 16; continue;
+      case OP_FENCE: fence(h, u); u += 16; continue;
+      case OP_FENCE_TSO: fence_tso(h, u); u += 16; continue;
+      case OP_PAUSE: pause(h, u); u += 16; continue;
+      case OP_ECALL: st = ecall(h, u, n); if (st) break; u += 16; continue;
+      case OP_EBREAK: st = ebreak(h, u, n); if (st) break; u += 16; continue;
+      case OP_MUL: mul(h, u); u += 16; continue;
+      case OP_MULH: mulh(h, u); u += 16; continue;
+      case OP_MULHSU: mulhsu(h, u); u += 16; continue;
+      case OP_MULHU: mulhu(h, u); u += 16; continue;
+      case OP_MULW: mulw(h, u); u += 16; continue;
+      case OP_DIV: div(h, u); u += 16; continue;
+      case OP_DIVU: divu(h, u); u += 16; continue;
+      case OP_REM: rem(h, u); u += 16; continue;
+      case OP_REMU: remu(h, u); u += 16; continue;
+      case OP_DIVW: divw(h, u); u += 16; continue;
+      case OP_DIVUW: divuw(h, u); u += 16; continue;
+      case OP_REMW: remw(h, u); u += 16; continue;
+      case OP_REMUW: remuw(h, u); u += 16; continue;
+      case OP_LR_W: st = lr_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_SC_W: st = sc_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_LR_D: st = lr_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_SC_D: st = sc_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOSWAP_W: st = amoswap_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOADD_W: st = amoadd_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOXOR_W: st = amoxor_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOAND_W: st = amoand_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOOR_W: st = amoor_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOMIN_W: st = amomin_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOMAX_W: st = amomax_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOMINU_W: st = amominu_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOMAXU_W: st = amomaxu_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOSWAP_D: st = amoswap_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOADD_D: st = amoadd_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOXOR_D: st = amoxor_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOAND_D: st = amoand_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOOR_D: st = amoor_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOMIN_D: st = amomin_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOMAX_D: st = amomax_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOMINU_D: st = amominu_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_AMOMAXU_D: st = amomaxu_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FLW: st = flw(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSW: st = fsw(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMADD_S: st = fmadd_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMSUB_S: st = fmsub_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FNMSUB_S: st = fnmsub_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FNMADD_S: st = fnmadd_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FADD_S: st = fadd_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSUB_S: st = fsub_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMUL_S: st = fmul_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FDIV_S: st = fdiv_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSQRT_S: st = fsqrt_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMIN_S: st = fmin_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMAX_S: st = fmax_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSGNJ_S: st = fsgnj_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSGNJN_S: st = fsgnjn_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSGNJX_S: st = fsgnjx_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_W_S: st = fcvt_w_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_WU_S: st = fcvt_wu_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_L_S: st = fcvt_l_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_LU_S: st = fcvt_lu_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_S_W: st = fcvt_s_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_S_WU: st = fcvt_s_wu(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_S_L: st = fcvt_s_l(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_S_LU: st = fcvt_s_lu(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMV_X_W: st = fmv_x_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMV_W_X: st = fmv_w_x(h, u, n); if (st) break; u += 16; continue;
+      case OP_FEQ_S: st = feq_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FLT_S: st = flt_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FLE_S: st = fle_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCLASS_S: st = fclass_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FLD: st = fld(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSD: st = fsd(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMADD_D: st = fmadd_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMSUB_D: st = fmsub_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FNMSUB_D: st = fnmsub_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FNMADD_D: st = fnmadd_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FADD_D: st = fadd_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSUB_D: st = fsub_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMUL_D: st = fmul_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FDIV_D: st = fdiv_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSQRT_D: st = fsqrt_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMIN_D: st = fmin_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMAX_D: st = fmax_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSGNJ_D: st = fsgnj_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSGNJN_D: st = fsgnjn_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FSGNJX_D: st = fsgnjx_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_S_D: st = fcvt_s_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_D_S: st = fcvt_d_s(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_W_D: st = fcvt_w_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_WU_D: st = fcvt_wu_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_L_D: st = fcvt_l_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_LU_D: st = fcvt_lu_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_D_W: st = fcvt_d_w(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_D_WU: st = fcvt_d_wu(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_D_L: st = fcvt_d_l(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCVT_D_LU: st = fcvt_d_lu(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMV_X_D: st = fmv_x_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FMV_D_X: st = fmv_d_x(h, u, n); if (st) break; u += 16; continue;
+      case OP_FEQ_D: st = feq_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FLT_D: st = flt_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FLE_D: st = fle_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_FCLASS_D: st = fclass_d(h, u, n); if (st) break; u += 16; continue;
+      case OP_C_ADDI4SPN: addi(h, u); u += 8; continue;
+      case OP_C_FLD: st = fld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_LW: st = lw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_LD: st = ld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_FSD: st = fsd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_SW: st = sw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_SD: st = sd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_NOP: addi(h, u); u += 8; continue;
+      case OP_C_ADDI: addi(h, u); u += 8; continue;
+      case OP_C_ADDIW: addiw(h, u); u += 8; continue;
+      case OP_C_LI: addi(h, u); u += 8; continue;
+      case OP_C_ADDI16SP: addi(h, u); u += 8; continue;
+      case OP_C_LUI: lui(h, u); u += 8; continue;
+      case OP_C_SRLI: srli(h, u); u += 8; continue;
+      case OP_C_SRAI: srai(h, u); u += 8; continue;
+      case OP_C_ANDI: andi(h, u); u += 8; continue;
+      case OP_C_SUB: sub(h, u); u += 8; continue;
+      case OP_C_XOR: xor(h, u); u += 8; continue;
+      case OP_C_OR: or(h, u); u += 8; continue;
+      case OP_C_AND: and(h, u); u += 8; continue;
+      case OP_C_SUBW: subw(h, u); u += 8; continue;
+      case OP_C_ADDW: addw(h, u); u += 8; continue;
+      case OP_C_J: setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 2)); u += IMM(u); continue;
+      case OP_C_J_FAR: setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 2)); target = vbase + <i64>IMM(u); break;
+      case OP_C_BEQZ: u += select<usize>(IMM(u), 8, beq(h, u)); continue;
+      case OP_C_BEQZ_FAR: if (beq(h, u)) { target = vbase + <i64>IMM(u); break; } u += 8; continue;
+      case OP_C_BNEZ: u += select<usize>(IMM(u), 8, bne(h, u)); continue;
+      case OP_C_BNEZ_FAR: if (bne(h, u)) { target = vbase + <i64>IMM(u); break; } u += 8; continue;
+      case OP_C_SLLI: slli(h, u); u += 8; continue;
+      case OP_C_FLDSP: st = fld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_LWSP: st = lw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_LDSP: st = ld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_JR: target = <u64>(xb(h, u) + IMM(u)) & ~1; setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 2)); break;
+      case OP_C_MV: addi(h, u); u += 8; continue;
+      case OP_C_EBREAK: st = ebreak(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_JALR: target = <u64>(xb(h, u) + IMM(u)) & ~1; setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 2)); break;
+      case OP_C_ADD: add(h, u); u += 8; continue;
+      case OP_C_FSDSP: st = fsd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_SWSP: st = sw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_SDSP: st = sd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_CSRRW: st = csrrw(h, u, n); if (st) break; u += 16; continue;
+      case OP_CSRRS: st = csrrs(h, u, n); if (st) break; u += 16; continue;
+      case OP_CSRRC: st = csrrc(h, u, n); if (st) break; u += 16; continue;
+      case OP_CSRRWI: st = csrrwi(h, u, n); if (st) break; u += 16; continue;
+      case OP_CSRRSI: st = csrrsi(h, u, n); if (st) break; u += 16; continue;
+      case OP_CSRRCI: st = csrrci(h, u, n); if (st) break; u += 16; continue;
+      case OP_FENCE_I: st = fence_i(h, u, n); if (st) break; u += 16; continue;
+      case OP_SH1ADD: sh1add(h, u); u += 16; continue;
+      case OP_SH2ADD: sh2add(h, u); u += 16; continue;
+      case OP_SH3ADD: sh3add(h, u); u += 16; continue;
+      case OP_ADD_UW: add_uw(h, u); u += 16; continue;
+      case OP_SH1ADD_UW: sh1add_uw(h, u); u += 16; continue;
+      case OP_SH2ADD_UW: sh2add_uw(h, u); u += 16; continue;
+      case OP_SH3ADD_UW: sh3add_uw(h, u); u += 16; continue;
+      case OP_SLLI_UW: slli_uw(h, u); u += 16; continue;
+      case OP_ANDN: andn(h, u); u += 16; continue;
+      case OP_ORN: orn(h, u); u += 16; continue;
+      case OP_XNOR: xnor(h, u); u += 16; continue;
+      case OP_CLZ: clz(h, u); u += 16; continue;
+      case OP_CTZ: ctz(h, u); u += 16; continue;
+      case OP_CPOP: cpop(h, u); u += 16; continue;
+      case OP_CLZW: clzw(h, u); u += 16; continue;
+      case OP_CTZW: ctzw(h, u); u += 16; continue;
+      case OP_CPOPW: cpopw(h, u); u += 16; continue;
+      case OP_MAX: max(h, u); u += 16; continue;
+      case OP_MAXU: maxu(h, u); u += 16; continue;
+      case OP_MIN: min(h, u); u += 16; continue;
+      case OP_MINU: minu(h, u); u += 16; continue;
+      case OP_SEXT_B: sext_b(h, u); u += 16; continue;
+      case OP_SEXT_H: sext_h(h, u); u += 16; continue;
+      case OP_ZEXT_H: zext_h(h, u); u += 16; continue;
+      case OP_ROL: rol(h, u); u += 16; continue;
+      case OP_ROR: ror(h, u); u += 16; continue;
+      case OP_RORI: rori(h, u); u += 16; continue;
+      case OP_ROLW: rolw(h, u); u += 16; continue;
+      case OP_RORW: rorw(h, u); u += 16; continue;
+      case OP_RORIW: roriw(h, u); u += 16; continue;
+      case OP_ORC_B: orc_b(h, u); u += 16; continue;
+      case OP_REV8: rev8(h, u); u += 16; continue;
+      case OP_BCLR: bclr(h, u); u += 16; continue;
+      case OP_BCLRI: bclri(h, u); u += 16; continue;
+      case OP_BEXT: bext(h, u); u += 16; continue;
+      case OP_BEXTI: bexti(h, u); u += 16; continue;
+      case OP_BINV: binv(h, u); u += 16; continue;
+      case OP_BINVI: binvi(h, u); u += 16; continue;
+      case OP_BSET: bset(h, u); u += 16; continue;
+      case OP_BSETI: bseti(h, u); u += 16; continue;
+      case OP_CZERO_EQZ: czero_eqz(h, u); u += 16; continue;
+      case OP_CZERO_NEZ: czero_nez(h, u); u += 16; continue;
+      case OP_CBO_INVAL: st = cbo_inval(h, u, n); if (st) break; u += 16; continue;
+      case OP_CBO_CLEAN: st = cbo_clean(h, u, n); if (st) break; u += 16; continue;
+      case OP_CBO_FLUSH: st = cbo_flush(h, u, n); if (st) break; u += 16; continue;
+      case OP_CBO_ZERO: st = cbo_zero(h, u, n); if (st) break; u += 16; continue;
+      case OP_MRET: st = mret(h, u, n); if (st) break; u += 16; continue;
+      case OP_WFI: st = wfi(h, u, n); if (st) break; u += 16; continue;
+      case OP_SRET: st = sret(h, u, n); if (st) break; u += 16; continue;
+      case OP_SFENCE_VMA: st = sfence_vma(h, u, n); if (st) break; u += 16; continue;
+      case OP_SINVAL_VMA: st = sinval_vma(h, u, n); if (st) break; u += 16; continue;
+      case OP_SFENCE_W_INVAL: st = sfence_w_inval(h, u, n); if (st) break; u += 16; continue;
+      case OP_SFENCE_INVAL_IR: st = sfence_inval_ir(h, u, n); if (st) break; u += 16; continue;
+      default: st = illegal(h);
+    }
+    if (st == ST_OK) {
+      // A jump to `target`.
+      const va = target & ~4095;
+      if (va != vbase) {
+        const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
+        if (load<u64>(e) == va) {
+          page = load<u32>(e, 8);
+        } else {
+          if (n == 0) st = ST_BUDGET;
+          else st = fetchSlow(h, target);
+          if (st) {
+            setPc(h, target);
+            store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+            return st;
+          }
+          page = fetchedSlots;
+        }
+        vbase = va;
+      }
+      u = page + ((<usize>target & 4095) << 2);
+      continue;
+    }
+    if (st == ST_EVENT) u += step; // it has retired, and the next one is due
+    else if (st != ST_JUMP) n++; // it has not
+    if (st != ST_JUMP) setPc(h, vbase + ((u - page) >> 2));
+    store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+    return st;
+  }
+}

@@ -1,0 +1,80 @@
+/** What the host asks when no hart has anything to do. */
+
+import {
+  DEV_MACHINE, H_INSTRET, H_INSTRET_END, H_LEFT, H_STATE, H_TIME_BIAS, HART_RUNNING, HART_STOPPED, M_CURRENT, M_HARTS, M_TICK,
+} from "../abi";
+import { rtcDeadline } from "../devices/rtc";
+import { timerDeadline } from "../devices/timer";
+import { hartAt } from "../hart/state";
+import { counted, NEVER, timeNow, TICK_NS, wallclockNow } from "../hart/time";
+
+/** Makes `hart` the one whose clock devices read, between slices. */
+function view(hart: u32): usize {
+  const h = hartAt(hart);
+  store<u32>(DEV_MACHINE, hart, M_CURRENT);
+  store<u64>(h, load<u64>(h, H_INSTRET), H_INSTRET_END);
+  store<u64>(h, 0, H_LEFT);
+  return h;
+}
+
+/** Ticks from now until a timer of any hart or the clock's alarm goes off, or NEVER. */
+function ticksToEvent(): u64 {
+  const harts = load<u32>(DEV_MACHINE, M_HARTS);
+  let least = NEVER;
+  for (let i: u32 = 0; i < harts; i++) {
+    const h = view(i);
+    if (load<u32>(h, H_STATE) == HART_STOPPED) continue;
+    const now = timeNow();
+    const deadline = timerDeadline(h, i, now);
+    if (deadline != NEVER && deadline - now < least) least = deadline - now;
+  }
+  const alarm = rtcDeadline();
+  if (harts && alarm != NEVER) {
+    const clock = wallclockNow();
+    const ticks = alarm > clock ? (alarm - clock + TICK_NS - 1) / TICK_NS : 0;
+    if (ticks < least) least = ticks;
+  }
+  return least;
+}
+
+/** Nanoseconds until something happens by itself; -1: never. */
+export function idleTime(): f64 {
+  const ticks = ticksToEvent();
+  return ticks == NEVER ? -1 : <f64>ticks * <f64>TICK_NS;
+}
+
+/** Counted mode: a hart's clock in instructions. */
+// @ts-ignore: decorator
+@inline function clockOf(h: usize): u64 { return load<u64>(h, H_INSTRET) + load<u64>(h, H_TIME_BIAS); }
+
+/**
+ * Counted mode, after each round of slices: harts that waited or stood still
+ * move on to the time of the one that is furthest.
+ */
+export function catchUp(): void {
+  if (!counted()) return;
+  const harts = load<u32>(DEV_MACHINE, M_HARTS);
+  let latest: u64 = 0;
+  for (let i: u32 = 0; i < harts; i++) if (clockOf(hartAt(i)) > latest) latest = clockOf(hartAt(i));
+  for (let i: u32 = 0; i < harts; i++) {
+    const h = hartAt(i);
+    if (load<u32>(h, H_STATE) != HART_RUNNING) store<u64>(h, latest - load<u64>(h, H_INSTRET), H_TIME_BIAS);
+  }
+}
+
+/** Counted mode, when every hart is idle: moves all clocks to the next event. @returns false: there is none */
+export function skipIdle(): bool {
+  if (!counted()) return false;
+  catchUp();
+  const ticks = ticksToEvent();
+  if (ticks == NEVER || ticks > 1 << 50) return false;
+  const harts = load<u32>(DEV_MACHINE, M_HARTS);
+  const tick = <u64>load<u32>(DEV_MACHINE, M_TICK);
+  for (let i: u32 = 0; i < harts; i++) {
+    const h = hartAt(i);
+    const clock = clockOf(h);
+    // To the start of that tick.
+    store<u64>(h, load<u64>(h, H_TIME_BIAS) + (clock / tick + ticks) * tick - clock, H_TIME_BIAS);
+  }
+  return true;
+}

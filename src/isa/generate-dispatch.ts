@@ -1,0 +1,153 @@
+/**
+ * The interpreter's loop, generated from the table: one `case` for each micro-op.
+ * A row without a handler in assembly/exec doesn't compile.
+ */
+
+import { executedAs } from "./expansion.ts";
+import { farOpName, handlerName, opName } from "./names.ts";
+import type { Row } from "./row.ts";
+
+/** The file in assembly/exec that holds a handler. */
+function roomOf(row: Row): string {
+  if (/^(l[bhwd]u?|s[bhwd])$/.test(row.name)) return "memory";
+  switch (row.extension) {
+    case "Zifencei":
+    case "Zihintpause":
+      return "i";
+    case "Svinval":
+      return "priv";
+    case "Zicbom":
+    case "Zicboz":
+    case "Zicbop":
+      return "zicbo";
+    default:
+      return row.extension.toLowerCase();
+  }
+}
+
+type Kind = "plain" | "pc" | "branch" | "jal" | "jalr" | "outcome";
+
+function kindOf(base: Row): Kind {
+  if (base.name === "auipc") return "pc";
+  if (base.name === "jal") return "jal";
+  if (base.name === "jalr") return "jalr";
+  if (base.flags.far) return "branch";
+  return base.flags.mayTrap || base.flags.endsBlock ? "outcome" : "plain";
+}
+
+function caseOf(row: Row, base: Row): string {
+  const call = handlerName(base.name);
+  const step = row.size * 4; // bytes of micro-ops
+  const label = `      case ${opName(row.name)}:`;
+  const far = `      case ${farOpName(row.name)}:`;
+  const link = `setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + ${row.size}));`;
+  switch (kindOf(base)) {
+    case "plain":
+      return `${label} ${call}(h, u); u += ${step}; continue;`;
+    case "pc":
+      return `${label} ${call}(h, u, vbase); u += ${step}; continue;`;
+    case "branch":
+      return [
+        `${label} u += select<usize>(IMM(u), ${step}, ${call}(h, u)); continue;`,
+        `${far} if (${call}(h, u)) { target = vbase + <i64>IMM(u); break; } u += ${step}; continue;`,
+      ].join("\n");
+    case "jal":
+      return [`${label} ${link} u += IMM(u); continue;`, `${far} ${link} target = vbase + <i64>IMM(u); break;`].join("\n");
+    case "jalr":
+      return `${label} target = <u64>(xb(h, u) + IMM(u)) & ~1; ${link} break;`;
+    case "outcome":
+      return row.size === 4
+        ? `${label} st = ${call}(h, u, n); if (st) break; u += ${step}; continue;`
+        : `${label} st = ${call}(h, u, n); if (st) { step = ${step}; break; } u += ${step}; continue;`;
+  }
+}
+
+/** @returns the text of assembly/exec/dispatch.generated.ts, without its header */
+export function generateDispatch(rows: readonly Row[]): string {
+  const byName = new Map(rows.map((row) => [row.name, row]));
+  const rooms = new Map<string, Set<string>>();
+  const cases: string[] = [];
+  const ops: string[] = [];
+  for (const row of rows) {
+    const base = byName.get(executedAs(row.name))!;
+    cases.push(caseOf(row, base));
+    ops.push(opName(row.name));
+    if (base.flags.far) ops.push(farOpName(row.name));
+    const kind = kindOf(base);
+    if (kind === "jal" || kind === "jalr") continue;
+    const room = roomOf(base);
+    if (!rooms.has(room)) rooms.set(room, new Set());
+    rooms.get(room)!.add(handlerName(base.name));
+  }
+  const imports = [...rooms].sort().map(([room, names]) => `import { ${[...names].join(", ")} } from "./${room}";`);
+  return `
+import {
+  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
+} from "../abi";
+import { A, illegal, IMM, setPc, setX, xb } from "../hart/state";
+import {
+  OP_CROSS, OP_DECODE, OP_ILLEGAL, OP_ILLEGAL_C, OP_PAGE_END, ${ops.join(", ")},
+} from "../isa/ops.generated";
+import { fetchedSlots, fetchSlow } from "../mmu/access";
+import { tlbIndex } from "../mmu/tlb";
+import { decodeSlot } from "./decode";
+${imports.join("\n")}
+
+/**
+ * Executes up to \`n\` instructions; H_INSTRET_END must hold what H_INSTRET will
+ * be after all of them. On return H_PC and H_INSTRET are true.
+ * @param page   the slots of the page that holds the pc (UOP_SLOTS × 8 bytes)
+ * @param u      the slot of the pc
+ * @param vbase  virtual address of the page
+ * @returns      ST_*, never ST_OK
+ */
+export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i32 {
+  let st: i32 = ST_OK;
+  let target: u64 = 0;
+  let step: u32 = 16;
+  for (;;) {
+    if (n == 0) {
+      setPc(h, vbase + ((u - page) >> 2));
+      store<u64>(h, load<u64>(h, H_INSTRET_END), H_INSTRET);
+      return ST_BUDGET;
+    }
+    n--;
+    switch (<i32>load<u16>(u)) {
+      case OP_DECODE: n++; decodeSlot(page, u); continue;
+      case OP_PAGE_END: n++; target = vbase + 4096; break;
+      case OP_CROSS: st = ST_STEP; break;
+      case OP_ILLEGAL: case OP_ILLEGAL_C: st = illegal(h); break;
+${cases.join("\n")}
+      default: st = illegal(h);
+    }
+    if (st == ST_OK) {
+      // A jump to \`target\`.
+      const va = target & ~4095;
+      if (va != vbase) {
+        const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
+        if (load<u64>(e) == va) {
+          page = load<u32>(e, 8);
+        } else {
+          if (n == 0) st = ST_BUDGET;
+          else st = fetchSlow(h, target);
+          if (st) {
+            setPc(h, target);
+            store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+            return st;
+          }
+          page = fetchedSlots;
+        }
+        vbase = va;
+      }
+      u = page + ((<usize>target & 4095) << 2);
+      continue;
+    }
+    if (st == ST_EVENT) u += step; // it has retired, and the next one is due
+    else if (st != ST_JUMP) n++; // it has not
+    if (st != ST_JUMP) setPc(h, vbase + ((u - page) >> 2));
+    store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+    return st;
+  }
+}
+`;
+}
