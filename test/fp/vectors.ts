@@ -1,0 +1,249 @@
+/**
+ * Seeded operand triples, biased to where floating point goes wrong: specials,
+ * both ends of the exponent range, halfway cases, cancellation.
+ */
+
+/** Marsaglia's xorshift128: 32 uniform bits a call. */
+export function generator(seed: number): () => number {
+  let [x, y, z, w] = [seed | 1, 362436069, 521288629, 88675123];
+  const next = () => {
+    const t = x ^ (x << 11);
+    [x, y, z] = [y, z, w];
+    w = w ^ (w >>> 19) ^ t ^ (t >>> 8);
+    return w >>> 0;
+  };
+  for (let i = 0; i < 16; i++) next();
+  return next;
+}
+
+export interface Format {
+  fraction: number;
+  bias: number;
+}
+export const formats: Record<"f32" | "f64", Format> = {
+  f32: { fraction: 23, bias: 127 },
+  f64: { fraction: 52, bias: 1023 },
+};
+
+/** A number's fields; `fraction` is an integer below 2^52 and so exact. */
+interface Fields {
+  negative: boolean;
+  exponent: number;
+  fraction: number;
+}
+
+class Source {
+  readonly #next: () => number;
+  readonly #format: Format;
+  readonly #ones: number;
+  readonly #top: number;
+
+  constructor(seed: number, format: Format) {
+    this.#next = generator(seed);
+    this.#format = format;
+    this.#ones = 2 ** format.fraction - 1;
+    this.#top = 2 * format.bias + 1;
+  }
+
+  /** An integer in 0..n−1. */
+  below(n: number): number {
+    return this.#next() % n;
+  }
+
+  #fields(exponent: number, fraction: number): Fields {
+    const clamp = (x: number, max: number) => Math.min(Math.max(x, 0), max);
+    return {
+      negative: this.below(2) === 1,
+      exponent: clamp(exponent, this.#top),
+      fraction: clamp(fraction, this.#ones),
+    };
+  }
+
+  #finite(exponent: number, fraction: number): Fields {
+    return this.#fields(Math.min(exponent, this.#top - 1), fraction);
+  }
+
+  #fraction(): number {
+    const bits = (this.#next() & 0xfffff) * 2 ** 32 + this.#next();
+    const short = Math.floor(bits / 2 ** (52 - this.#format.fraction));
+    const k = 2 ** this.below(this.#format.fraction + 1);
+    switch (this.below(8)) {
+      case 0:
+        return k - 1;
+      case 1:
+        return this.#ones + 1 - k;
+      case 2:
+        return k;
+      case 3:
+        return short - (short % k);
+      case 4:
+        return short - (short % k) + 1;
+      default:
+        return short;
+    }
+  }
+
+  #special(): Fields {
+    const half = (this.#ones + 1) / 2;
+    const list: [number, number][] = [
+      [0, 0],
+      [0, 1],
+      [0, half],
+      [0, this.#ones],
+      [1, 0],
+      [1, 1],
+      [this.#format.bias, 0],
+      [this.#format.bias, 1],
+      [this.#format.bias - 1, this.#ones],
+      [this.#top - 1, 0],
+      [this.#top - 1, this.#ones],
+      [this.#top, 0],
+      [this.#top, 1],
+      [this.#top, half - 1],
+      [this.#top, half],
+      [this.#top, half + 1],
+    ];
+    return this.#fields(...list[this.below(list.length)]!);
+  }
+
+  number(): Fields {
+    const { bias, fraction } = this.#format;
+    switch (this.below(10)) {
+      case 0:
+        return this.#special();
+      case 1:
+        return this.#fields(this.below(this.#top + 1), this.#fraction());
+      case 2:
+        return this.#finite(this.below(fraction + 8), this.#fraction());
+      case 3:
+        return this.#finite(this.#top - 1 - this.below(fraction + 8), this.#fraction());
+      case 4:
+        return this.#finite(0, this.#fraction());
+      case 5:
+        return this.#finite(bias - 2 + this.below(68), this.#fraction());
+      case 6: {
+        // Integers and halves, ends of the integer ranges among them.
+        const exponent = bias + [-1, 0, 1, 30, 31, 32, 62, 63, 64][this.below(9)]!;
+        const bits = Math.max(0, fraction - (exponent - bias) - 1);
+        const unit = 2 ** Math.min(bits, fraction);
+        const f = this.#fraction();
+        return this.#finite(exponent, f - (f % unit));
+      }
+      default:
+        return this.#finite(bias - 30 + this.below(60), this.#fraction());
+    }
+  }
+
+  second(a: Fields): Fields {
+    const { bias, fraction } = this.#format;
+    const e = a.exponent;
+    switch (this.below(12)) {
+      case 0:
+        return this.#finite(e - 2 + this.below(5), this.#fraction());
+      case 1: {
+        const b = this.#finite(e, a.fraction - 2 + this.below(5));
+        return { ...b, negative: !a.negative };
+      }
+      case 2: // a sum's or difference's last place
+        return this.#finite(e - fraction - 4 + this.below(8), this.#fraction());
+      case 3: // a product at the lower end
+        return this.#finite(bias - e + 4 - this.below(fraction + 8), this.#fraction());
+      case 4: // a product at the upper end
+        return this.#finite(bias - e + this.#top - 4 + this.below(6), this.#fraction());
+      case 5: // a quotient at the lower end
+        return this.#finite(e + bias - 4 + this.below(fraction + 8), this.#fraction());
+      case 6: // a quotient at the upper end
+        return this.#finite(e - bias - 2 + this.below(6), this.#fraction());
+      default:
+        return this.number();
+    }
+  }
+
+  third(a: Fields, b: Fields): Fields {
+    const { bias, fraction } = this.#format;
+    const e = a.exponent + b.exponent - bias;
+    const product = value(a, this.#format) * value(b, this.#format);
+    switch (this.below(8)) {
+      case 0:
+      case 1:
+        if (Number.isFinite(product) && product !== 0) {
+          const c = this.#nearest(product);
+          return { ...c, fraction: Math.min(this.#ones, Math.max(0, c.fraction - 1 + this.below(3))) };
+        }
+        return this.number();
+      case 2:
+        return this.#finite(e - 2 + this.below(5), this.#fraction());
+      case 3:
+        return this.#finite(e - fraction - 4 + this.below(8), this.#fraction());
+      case 4:
+        return this.#finite(e + fraction - 4 + this.below(8), this.#fraction());
+      case 5:
+        return this.#finite(e - 2 * fraction - 10 + this.below(4 * fraction + 20), this.#fraction());
+      default:
+        return this.number();
+    }
+  }
+
+  /** The negation of x's leading bits: what cancels most of a product. */
+  #nearest(x: number): Fields {
+    const { bias, fraction } = this.#format;
+    const exponent = Math.max(bias + Math.floor(Math.log2(Math.abs(x))), 1);
+    const ratio = Math.abs(x) / 2 ** (exponent - bias);
+    return { ...this.#finite(exponent, Math.floor((ratio - 1) * 2 ** fraction)), negative: x > 0 };
+  }
+}
+
+function value({ negative, exponent, fraction }: Fields, format: Format): number {
+  const { bias } = format;
+  if (exponent > 2 * bias) return Number.NaN;
+  const scaled = fraction / 2 ** format.fraction + (exponent > 0 ? 1 : 0);
+  // In two steps: 2^(1 − bias) and its like are in range, their product may not be.
+  return (negative ? -scaled : scaled) * 2 ** (Math.max(exponent, 1) - bias);
+}
+
+/** `count` triples (a, b, c) of bit patterns, zero-extended to 64 bits. */
+export function floatVectors(seed: number, format: Format, count: number): BigUint64Array {
+  const source = new Source(seed, format);
+  const words = new Uint32Array(count * 6);
+  let at = 0;
+  const write = ({ negative, exponent, fraction }: Fields) => {
+    if (format.fraction === 23) {
+      words[at] = ((negative ? 1 : 0) << 31) | (exponent << 23) | fraction;
+    } else {
+      words[at] = fraction >>> 0;
+      words[at + 1] = ((negative ? 1 : 0) << 31) | (exponent << 20) | Math.floor(fraction / 2 ** 32);
+    }
+    at += 2;
+  };
+  for (let i = 0; i < count; i++) {
+    const a = source.number();
+    const b = source.second(a);
+    write(a);
+    write(b);
+    write(source.third(a, b));
+  }
+  return new BigUint64Array(words.buffer);
+}
+
+/** `count` triples whose first is an integer register: every width, runs, ends and halfway cases. */
+export function integerVectors(seed: number, count: number): BigUint64Array {
+  const next = generator(seed);
+  const vectors = new BigUint64Array(count * 3);
+  for (let i = 0; i < count; i++) {
+    const random = (BigInt(next()) << 32n) | BigInt(next());
+    const k = BigInt(next() % 64);
+    const kinds = [
+      random,
+      random >> k,
+      -(random >> k),
+      (1n << k) + BigInt(next() % 5) - 2n,
+      -(1n << k) + BigInt(next() % 5) - 2n,
+      // Leading bits, then a one and zeros: halfway for one format or the other.
+      ((random >> 10n) | 1n) << (k % 11n),
+      ((random >> 39n) | 1n) << (k % 40n),
+      (((random >> 39n) | 1n) << (k % 40n)) + BigInt(next() % 3) - 1n,
+    ];
+    vectors[i * 3] = BigInt.asUintN(64, kinds[next() % kinds.length]!);
+  }
+  return vectors;
+}
