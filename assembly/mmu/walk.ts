@@ -55,7 +55,7 @@ export function translate(h: usize, va: u64, access: u32, privilege: u32): i32 {
   count(h, CT_WALK);
   let level: i32 = <i32>mode - 6; // 8 → 2, 9 → 3, 10 → 4
   // Bits above the top index must equal its highest bit.
-  const unused: u64 = 64 - (21 + 9 * <u64>level + 9);
+  const unused: u64 = 64 - (21 + 9 * <u64>level);
   if (<u64>((<i64>(va << unused)) >> unused) != va) return pageFault(h, va, access);
 
   const ms = mstatus(h);

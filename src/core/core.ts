@@ -1,0 +1,161 @@
+/** One instance of core.wasm and its linear memory, behind a typed face. */
+
+import { type Abi, readAbi } from "./abi.ts";
+
+/** What the core asks of its host. None may throw. */
+export interface HostCalls {
+  /** mtime, ticks of the timebase. */
+  ticks(): number;
+  /** Nanoseconds since 1970. */
+  wallclock(): number;
+  /** Load of `size` (1, 2, 4, 8) bytes from the device with this id on the bus. */
+  mmioRead(device: number, offset: number, size: number): bigint;
+  mmioWrite(device: number, offset: number, size: number, value: bigint): void;
+}
+
+export interface CoreOptions {
+  harts: number;
+  /** Guest physical address of RAM. */
+  ramBase: number;
+  /** Bytes; a multiple of 4096. */
+  ramSize: number;
+  /** The core answers SBI calls; harts start in S-mode. */
+  sbi: boolean;
+  /** Time is counted from instructions retired. */
+  counted: boolean;
+  /** Counted mode: instructions per tick of mtime. */
+  tick: number;
+}
+
+/** The core's calls, as assembly/index.ts documents them. */
+interface CoreExports {
+  init(harts: number, ramBase: bigint, ramSize: bigint, flags: number, tick: number): number;
+  resetAll(): void;
+  run(hart: number, n: number): number;
+  busAdd(base: bigint, size: bigint, device: number): number;
+  guestRange(address: bigint, size: number, write: number): number;
+  romRange(offset: number, size: number): number;
+  htifWatch(tohost: bigint, fromhost: bigint): number;
+  hartChanged(hart: number): void;
+  debugTranslate(hart: number, va: bigint): bigint;
+  idleTime(): number;
+  catchUp(): void;
+  skipIdle(): number;
+  plicSetLine(source: number, level: number): void;
+  uartReceive(byte: number): number;
+  uartReceiveSpace(): number;
+  uartTxPending(): number;
+  uartTxTail(): number;
+  uartTxDrained(count: number): void;
+}
+
+/** This core can't make that machine; `message` is one sentence. */
+export class CoreError extends Error {
+  override readonly name = "CoreError";
+}
+
+const WASM_PAGE = 0x1_0000;
+const MAX_MEMORY = 0x1_0000_0000;
+
+/** Bytes of guest RAM that fit beside the core's own state in 4 GiB, a multiple of 1 MiB. */
+export function maxRam(abi: Abi): number {
+  return Math.floor((MAX_MEMORY - abi.RAM - abi.MROM_SIZE) / 0x10_0000) * 0x10_0000;
+}
+
+export class Core {
+  readonly abi: Abi;
+  readonly memory: WebAssembly.Memory;
+  readonly calls: CoreExports;
+  /** The whole linear memory: it never grows, so these stay valid. */
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+
+  private constructor(abi: Abi, memory: WebAssembly.Memory, calls: CoreExports) {
+    this.abi = abi;
+    this.memory = memory;
+    this.calls = calls;
+    this.bytes = new Uint8Array(memory.buffer);
+    this.view = new DataView(memory.buffer);
+  }
+
+  /** @throws CoreError when the machine is too large for this host or this core */
+  static create(module: WebAssembly.Module, options: CoreOptions, host: HostCalls): Core {
+    const abi = layoutOf(module);
+    const limit = maxRam(abi);
+    if (options.ramSize > limit)
+      throw new CoreError(`A guest can have at most ${limit / 0x10_0000} MiB of memory; give it less.`);
+    let memory: WebAssembly.Memory;
+    const pages = Math.ceil((abi.RAM + options.ramSize + abi.MROM_SIZE) / WASM_PAGE);
+    try {
+      memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    } catch {
+      throw new CoreError(
+        `This host has no room for a guest of ${Math.ceil(options.ramSize / 0x10_0000)} MiB; give it less memory.`,
+      );
+    }
+    const calls = instantiate(module, memory, host).exports as unknown as CoreExports;
+    const flags = (options.sbi ? abi.MF_SBI : 0) | (options.counted ? abi.MF_COUNTED : 0);
+    if (!calls.init(options.harts, BigInt(options.ramBase), BigInt(options.ramSize), flags, options.tick))
+      throw new CoreError("The core refuses this machine: check its number of harts and its memory.");
+    return new Core(abi, memory, calls);
+  }
+
+  /** Address of a hart's state in linear memory. */
+  hart(index: number): number {
+    return this.abi.HARTS + index * this.abi.HART_STRIDE;
+  }
+
+  hartU64(index: number, field: number): bigint {
+    return this.view.getBigUint64(this.hart(index) + field, true);
+  }
+
+  setHartU64(index: number, field: number, value: bigint): void {
+    this.view.setBigUint64(this.hart(index) + field, value, true);
+  }
+
+  hartU32(index: number, field: number): number {
+    return this.view.getUint32(this.hart(index) + field, true);
+  }
+
+  setHartU32(index: number, field: number, value: number): void {
+    this.view.setUint32(this.hart(index) + field, value, true);
+  }
+
+  machineU32(field: number): number {
+    return this.view.getUint32(this.abi.DEV_MACHINE + field, true);
+  }
+
+  /** Integer register x0..x31. */
+  x(hart: number, register: number): bigint {
+    return this.hartU64(hart, this.abi.H_X + register * 8);
+  }
+
+  setX(hart: number, register: number, value: bigint): void {
+    this.setHartU64(hart, this.abi.H_X + register * 8, value);
+  }
+}
+
+function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, host: HostCalls): WebAssembly.Instance {
+  return new WebAssembly.Instance(module, {
+    env: { memory },
+    host: {
+      ticks: host.ticks,
+      wallclock: host.wallclock,
+      mmioRead: host.mmioRead,
+      mmioWrite: host.mmioWrite,
+    },
+  });
+}
+
+const layouts = new WeakMap<WebAssembly.Module, Abi>();
+
+/** The layout of a build, from an instance of its own that never runs. */
+export function layoutOf(module: WebAssembly.Module): Abi {
+  let abi = layouts.get(module);
+  if (!abi) {
+    const idle: HostCalls = { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {} };
+    abi = readAbi(instantiate(module, new WebAssembly.Memory({ initial: 2 }), idle).exports);
+    layouts.set(module, abi);
+  }
+  return abi;
+}
