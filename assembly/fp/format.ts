@@ -57,11 +57,18 @@ export function infinity<T>(): u64 {
   return <u64>exponentMax<T>() << fractionBits<T>();
 }
 
+/** The fraction's top bit: set in quiet NaNs. */
+// @ts-ignore: decorator
+@inline
+function quietBit<T>(): u64 {
+  return sizeof<T>() == 4 ? <u64>1 << 22 : <u64>1 << 51;
+}
+
 /** Bits of the canonical NaN: positive, quiet, no payload. */
 // @ts-ignore: decorator
 @inline
 export function canonicalNaN<T>(): u64 {
-  return infinity<T>() | (<u64>1 << (fractionBits<T>() - 1));
+  return infinity<T>() | quietBit<T>();
 }
 
 /** Bits without the sign. */
@@ -91,11 +98,11 @@ export function isNaN<T>(a: u64): bool {
   return magnitude<T>(a) > infinity<T>();
 }
 
-/** A NaN with its quiet bit (the fraction's top bit) clear. */
+/** A NaN with its quiet bit clear. */
 // @ts-ignore: decorator
 @inline
 export function isSignalling<T>(a: u64): bool {
-  return isNaN<T>(a) && (a & (<u64>1 << (fractionBits<T>() - 1))) == 0;
+  return isNaN<T>(a) && (a & quietBit<T>()) == 0;
 }
 
 /** Biased exponent of a finite number; subnormals have that of the smallest normal. */

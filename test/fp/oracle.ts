@@ -19,9 +19,10 @@ export interface Oracle {
 const COMPILER = "riscv64-linux-gnu-gcc";
 const EMULATOR = "qemu-riscv64";
 
-function functionFor({ name, assembly }: Operation): string {
+function functionFor({ name, assembly, from }: Operation): string {
   const instruction = assembly.replace("{r}", "%0").replace("{x}", "%2");
-  // fmv.d.x fills the register; a binary32 operand is boxed by the caller.
+  // fmv.d.x fills the register, so binary32 operands have to be boxed for it.
+  const box = from === "f32" ? "0xffffffff00000000 | " : "";
   const lines = ["fmv.d.x ft0, %2", "fmv.d.x ft1, %3", "fmv.d.x ft2, %4", "fsflags zero", instruction, "frflags %1"];
   if (!assembly.includes("{r}")) lines.push("fmv.x.d %0, ft3");
   return `
@@ -29,7 +30,7 @@ static void ${name}(const uint64_t *in, uint64_t *out, uint8_t *flags, long n) {
   for (long i = 0; i < n; i++) {
     uint64_t r, f;
     asm volatile("${lines.join("\\n")}"
-      : "=&r"(r), "=&r"(f) : "r"(in[3 * i]), "r"(in[3 * i + 1]), "r"(in[3 * i + 2])
+      : "=&r"(r), "=&r"(f) : "r"(${box}in[3 * i]), "r"(${box}in[3 * i + 1]), "r"(${box}in[3 * i + 2])
       : "ft0", "ft1", "ft2", "ft3");
     out[i] = r;
     flags[i] = f;
@@ -66,8 +67,6 @@ int main(int argc, char **argv) {
 }
 `;
 
-const NaNBox = 0xffff_ffff_0000_0000n;
-
 function execute(program: string, hint: string, args: string[], input?: Uint8Array): Buffer {
   const run = spawnSync(program, args, { input: input ?? "", maxBuffer: 1 << 28 });
   if (run.error && (run.error as NodeJS.ErrnoException).code === "ENOENT") {
@@ -94,15 +93,21 @@ export function openOracle(): Oracle {
   return {
     close,
     run(operation, vectors, modes) {
-      const boxed = operation.from === "f32" ? vectors.map((bits) => bits | NaNBox) : vectors;
       const count = vectors.length / 3;
-      const input = new Uint8Array(boxed.buffer, boxed.byteOffset, boxed.byteLength);
+      const input = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
       const output = execute(EMULATOR, "qemu-user", [program, operation.name, `${count}`, `${modes}`], input);
       const total = count * modes;
       if (output.length !== total * 9) throw new Error(`The floating-point oracle answered ${output.length} bytes.`);
       const bytes = new Uint8Array(output); // aligned
       const results = new BigUint64Array(bytes.buffer, 0, total);
-      if (operation.to === "f32") for (let i = 0; i < total; i++) results[i] = BigInt.asUintN(32, results[i]!);
+      // Unbox: the room's binary32 results are bare.
+      if (operation.to === "f32") {
+        const words = new Uint32Array(bytes.buffer, 0, total * 2);
+        for (let i = 1; i < words.length; i += 2) {
+          if (words[i] !== 0xffff_ffff) throw new Error(`${operation.name} gave a binary32 number that is not boxed.`);
+          words[i] = 0;
+        }
+      }
       return { results, flags: bytes.subarray(total * 8) };
     },
   };
