@@ -104,21 +104,30 @@ export function uartReceive(byte: i32): bool {
   return true;
 }
 
-/** A byte for the terminal that isn't the guest driver's (SBI, HTIF). @returns false: no room */
+/** A byte for the terminal that isn't the guest driver's (SBI, HTIF). @returns false: no room, try again later */
 export function uartSend(byte: u32): bool {
-  if (<u32>uartTxPending() > UART_TX_SIZE - UART_FIFO_SIZE) {
+  if (<u32>uartTxPending() >= UART_TX_SIZE - UART_FIFO_SIZE) {
     store<u32>(DEV_MACHINE, 1, M_ATTENTION);
     return false;
   }
-  const head = uartTxHead();
-  store<u8>(UART_TX_RING + (head & (UART_TX_SIZE - 1)), <u8>byte);
-  store<u32>(DEV_UART, head + 1, UART_TX_HEAD);
+  emit(byte);
   return true;
 }
 
 /** A byte from the terminal, past the guest's driver (SBI). @returns -1: none */
 export function uartTake(): i32 {
-  return get(UART_RX_COUNT) ? <i32>pop() : -1;
+  if (!get(UART_RX_COUNT)) return -1;
+  const byte = pop();
+  update();
+  return byte;
+}
+
+/** Puts a byte in the ring, which has room, and ends the slice when it is time to drain it. */
+function emit(byte: u32): void {
+  const head = uartTxHead();
+  store<u8>(UART_TX_RING + (head & (UART_TX_SIZE - 1)), <u8>byte);
+  store<u32>(DEV_UART, head + 1, UART_TX_HEAD);
+  if (<u32>uartTxPending() == UART_TX_SIZE / 2) store<u32>(DEV_MACHINE, 1, M_ATTENTION);
 }
 
 function fifoSize(): u32 { return get(UART_FCR) & FCR_ENABLE ? UART_FIFO_SIZE : 1; }
@@ -151,17 +160,12 @@ function transmit(byte: u32): void {
   if (get(UART_MCR) & MCR_LOOP) {
     push(byte);
   } else {
-    const pending = <u32>uartTxPending();
     // A guest that ignores THRE loses bytes, as it would on a wire.
-    if (pending < UART_TX_SIZE) {
-      const head = uartTxHead();
-      store<u8>(UART_TX_RING + (head & (UART_TX_SIZE - 1)), <u8>byte);
-      store<u32>(DEV_UART, head + 1, UART_TX_HEAD);
-    }
+    if (<u32>uartTxPending() < UART_TX_SIZE) emit(byte);
     // Drivers load a whole FIFO for each THRE without looking again.
-    const blocked = pending + 1 > UART_TX_SIZE - UART_FIFO_SIZE;
+    const blocked = <u32>uartTxPending() > UART_TX_SIZE - UART_FIFO_SIZE;
     set(UART_TX_BLOCKED, blocked ? 1 : 0);
-    if (blocked || pending + 1 == UART_TX_SIZE / 2) store<u32>(DEV_MACHINE, 1, M_ATTENTION);
+    if (blocked) store<u32>(DEV_MACHINE, 1, M_ATTENTION);
   }
   set(UART_THRE_DUE, get(UART_TX_BLOCKED) ? 0 : 1);
 }
