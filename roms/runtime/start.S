@@ -3,7 +3,7 @@
 # What main returns is the machine's exit code.
 
   .section .text.start, "ax"
-  .globl _start
+  .globl _start, trap_entry
 _start:
   .option push
   .option norelax
