@@ -5,6 +5,7 @@ import {
 } from "../abi";
 import { rtcDeadline } from "../devices/rtc";
 import { timerDeadline } from "../devices/timer";
+import { interruptsEnabled } from "../hart/interrupt";
 import { hartAt } from "../hart/state";
 import { counted, NEVER, timeNow, TICK_NS, wallclockNow } from "../hart/time";
 
@@ -17,13 +18,18 @@ function view(hart: u32): usize {
   return h;
 }
 
-/** Ticks from now until a timer of any hart or the clock's alarm goes off, or NEVER. */
+/**
+ * Ticks from now until a hart has something to do: 0 when one runs or was woken
+ * by another, else until a timer or the clock's alarm goes off, or NEVER.
+ */
 function ticksToEvent(): u64 {
   const harts = load<u32>(DEV_MACHINE, M_HARTS);
   let least = NEVER;
   for (let i: u32 = 0; i < harts; i++) {
     const h = view(i);
-    if (load<u32>(h, H_STATE) == HART_STOPPED) continue;
+    const state = load<u32>(h, H_STATE);
+    if (state == HART_STOPPED) continue;
+    if (state == HART_RUNNING || interruptsEnabled(h)) return 0;
     const now = timeNow();
     const deadline = timerDeadline(h, i, now);
     if (deadline != NEVER && deadline - now < least) least = deadline - now;
@@ -62,12 +68,13 @@ export function catchUp(): void {
   }
 }
 
-/** Counted mode, when every hart is idle: moves all clocks to the next event. @returns false: there is none */
+/** Counted mode, when every hart seems idle: moves all clocks to the next event. @returns false: there is none */
 export function skipIdle(): bool {
   if (!counted()) return false;
   catchUp();
   const ticks = ticksToEvent();
   if (ticks == NEVER || ticks > 1 << 50) return false;
+  if (ticks == 0) return true;
   const harts = load<u32>(DEV_MACHINE, M_HARTS);
   const tick = <u64>load<u32>(DEV_MACHINE, M_TICK);
   for (let i: u32 = 0; i < harts; i++) {
