@@ -5,7 +5,7 @@
 import type { Chain } from "./chain.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import { Virtqueue } from "./queue.ts";
-import { type SavedState, StateReader } from "./state.ts";
+import { type Apply, type Fields, nest, type StateReader } from "./state.ts";
 
 /** Device status (§2.1). */
 export const STATUS_ACKNOWLEDGE = 1;
@@ -166,31 +166,35 @@ export abstract class VirtioDevice {
     for (const queue of [...this.#waiting]) this.notify(queue);
   }
 
-  save(): SavedState {
+  /** What belongs into the transport's saved state. */
+  save(): Fields {
     return {
-      version: 1,
       status: this.#status,
       driverFeatures: this.#driverFeatures,
       generation: this.#generation,
       waiting: [...this.#waiting],
-      queues: this.queues.map((queue) => queue.save()),
-      device: this.saveDevice(),
+      ...Object.assign({}, ...this.queues.map((queue, i) => nest(`queue.${i}`, queue.save()))),
+      ...nest(this.name, this.saveDevice()),
     };
   }
 
-  /** @throws SavedStateError; the device must then be reset or given a good state */
-  load(saved: unknown): void {
-    const state = new StateReader(`virtio ${this.name}`, saved, 1);
-    const queues = state.list("queues", this.queues.length);
-    this.#status = state.number("status", 0xff);
-    this.#driverFeatures = state.bigint("driverFeatures");
-    this.#generation = state.number("generation", 0xffff_ffff);
-    this.#waiting.clear();
-    for (const [i, queue] of this.queues.entries()) queue.load(queues[i]);
-    for (const queue of state.someNumbers("waiting", this.queues.length, this.queues.length - 1)) {
-      this.#waiting.add(queue);
-    }
-    this.loadDevice(state.any("device"));
+  /** @throws DeviceStateError */
+  load(state: StateReader): Apply {
+    const status = state.number("status", 0xff);
+    const driverFeatures = state.bigint("driverFeatures");
+    const generation = state.number("generation", 0xffff_ffff);
+    const waiting = state.numbers("waiting", 0, this.queues.length, this.queues.length - 1);
+    const queues = this.queues.map((queue, i) => queue.load(state.part(`queue.${i}`)));
+    const device = this.loadDevice(state.part(this.name));
+    return () => {
+      this.#status = status;
+      this.#driverFeatures = driverFeatures;
+      this.#generation = generation;
+      this.#waiting.clear();
+      for (const queue of waiting) this.#waiting.add(queue);
+      for (const apply of queues) apply();
+      device();
+    };
   }
 
   // ---- The device type's side -------------------------------------------------------
@@ -204,11 +208,11 @@ export abstract class VirtioDevice {
   /** One queue has been reset. */
   protected queueReset(_queue: number): void {}
 
-  /** The device type's own state, versioned. */
-  protected abstract saveDevice(): SavedState;
+  /** The device type's own state. */
+  protected abstract saveDevice(): Fields;
 
-  /** @throws SavedStateError */
-  protected abstract loadDevice(saved: unknown): void;
+  /** @throws DeviceStateError */
+  protected abstract loadDevice(state: StateReader): Apply;
 
   /**
    * Takes available buffers of a queue one by one, at most a ring's worth, and

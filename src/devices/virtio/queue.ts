@@ -8,7 +8,7 @@
 import { get16, put16, put32 } from "./bytes.ts";
 import { Broken, type Chain, readChain } from "./chain.ts";
 import { address64, type GuestMemory } from "./guest-memory.ts";
-import { type SavedState, StateReader } from "./state.ts";
+import type { Apply, Fields, StateReader } from "./state.ts";
 
 const AVAIL_F_NO_INTERRUPT = 1;
 const MAX_SIZE = 32768;
@@ -171,9 +171,8 @@ export class Virtqueue {
     return ((this.#nextUsed - event - 1) & 0xffff) < count;
   }
 
-  save(): SavedState {
+  save(): Fields {
     return {
-      version: 1,
       size: this.size,
       areas: Array.from(this.#halves),
       indirect: this.indirect,
@@ -186,18 +185,28 @@ export class Virtqueue {
     };
   }
 
-  /** @throws SavedStateError */
-  load(saved: unknown): void {
-    const state = new StateReader("a virtqueue", saved, 1);
-    this.setSize(state.number("size", this.maxSize));
-    this.#halves.set(state.numbers("areas", 6, 0xffff_ffff));
-    this.indirect = state.boolean("indirect");
-    this.eventIndex = state.boolean("eventIndex");
-    this.#ready = state.boolean("ready") && this.size > 0 && this.#locate();
-    this.brokenBecause = state.boolean("broken") ? "it was broken when it was saved" : undefined;
-    this.#nextAvail = state.number("nextAvail", 0xffff);
-    this.#nextUsed = state.number("nextUsed", 0xffff);
-    this.#signalled = state.number("signalled", 0xffff);
+  /** @throws DeviceStateError */
+  load(state: StateReader): Apply {
+    const size = state.number("size", this.maxSize);
+    const areas = state.numbers("areas", 6, 6, 0xffff_ffff);
+    const indirect = state.boolean("indirect");
+    const eventIndex = state.boolean("eventIndex");
+    const ready = state.boolean("ready");
+    const broken = state.boolean("broken");
+    const nextAvail = state.number("nextAvail", 0xffff);
+    const nextUsed = state.number("nextUsed", 0xffff);
+    const signalled = state.number("signalled", 0xffff);
+    return () => {
+      this.setSize(size);
+      this.#halves.set(areas);
+      this.indirect = indirect;
+      this.eventIndex = eventIndex;
+      this.#ready = ready && this.size > 0 && this.#locate();
+      this.brokenBecause = broken ? "it was broken when it was saved" : undefined;
+      this.#nextAvail = nextAvail;
+      this.#nextUsed = nextUsed;
+      this.#signalled = signalled;
+    };
   }
 
   /** Forms the areas' addresses. @returns false if one is misaligned or no address at all */

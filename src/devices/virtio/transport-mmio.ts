@@ -1,7 +1,8 @@
 /** virtio over MMIO, version 2 (VIRTIO 1.2 §4.2): one window of registers per device. */
+import { type Device, type DeviceState, DeviceStateError } from "../device.ts";
 import type { Notifier, VirtioDevice } from "./device.ts";
 import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER } from "./queue.ts";
-import { type SavedState, StateReader } from "./state.ts";
+import { nest, StateReader } from "./state.ts";
 
 // Registers (§4.2.2, table 4.1).
 const MAGIC_VALUE = 0x000;
@@ -42,7 +43,7 @@ const INTERRUPT_CONFIG = 2;
  * (§4.2.2.2: DeviceID zero). Values are those of the core's host calls: unsigned,
  * 64 bits. No access throws, whatever its offset and size.
  */
-export class MmioTransport implements Notifier {
+export class MmioTransport implements Device, Notifier {
   readonly name: string;
   readonly device: VirtioDevice | undefined;
   readonly #setInterrupt: (level: boolean) => void;
@@ -102,26 +103,39 @@ export class MmioTransport implements Notifier {
     this.#setStatus(0);
   }
 
-  save(): SavedState {
+  save(): DeviceState {
     return {
       version: 1,
       deviceFeaturesSel: this.#deviceFeaturesSel,
       driverFeaturesSel: this.#driverFeaturesSel,
       queueSel: this.#queueSel,
       interruptStatus: this.#interruptStatus,
-      device: this.device?.save() ?? null,
+      id: this.device?.id ?? 0,
+      ...(this.device ? nest("device", this.device.save()) : {}),
     };
   }
 
-  /** Also drives the interrupt line to its saved level. @throws SavedStateError */
+  /** Also drives the interrupt line to its saved level. @throws DeviceStateError */
   load(saved: unknown): void {
-    const state = new StateReader(this.name, saved, 1);
-    this.#deviceFeaturesSel = state.number("deviceFeaturesSel", 0xffff_ffff);
-    this.#driverFeaturesSel = state.number("driverFeaturesSel", 0xffff_ffff);
-    this.#queueSel = state.number("queueSel", 0xffff_ffff);
-    this.#interruptStatus = state.number("interruptStatus", INTERRUPT_USED | INTERRUPT_CONFIG);
-    this.device?.load(state.any("device"));
-    this.#setInterrupt(this.#interruptStatus !== 0);
+    const state = StateReader.of(this.name, saved, 1);
+    const deviceFeaturesSel = state.number("deviceFeaturesSel", 0xffff_ffff);
+    const driverFeaturesSel = state.number("driverFeaturesSel", 0xffff_ffff);
+    const queueSel = state.number("queueSel", 0xffff_ffff);
+    const interruptStatus = state.number("interruptStatus", INTERRUPT_USED | INTERRUPT_CONFIG);
+    const id = state.number("id", 0xffff_ffff);
+    if (id !== (this.device?.id ?? 0)) {
+      throw new DeviceStateError(
+        `The saved state of ${this.name} is that of virtio device ${id}, not ${this.device?.id ?? 0}; ` +
+          "use a snapshot of the same machine.",
+      );
+    }
+    const device = this.device?.load(state.part("device"));
+    this.#deviceFeaturesSel = deviceFeaturesSel;
+    this.#driverFeaturesSel = driverFeaturesSel;
+    this.#queueSel = queueSel;
+    this.#interruptStatus = interruptStatus;
+    device?.();
+    this.#setInterrupt(interruptStatus !== 0);
   }
 
   #readRegister(register: number): number {

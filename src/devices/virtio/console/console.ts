@@ -8,7 +8,7 @@ import { put32 } from "../bytes.ts";
 import { type Chain, readFrom, writeTo } from "../chain.ts";
 import { type Step, VirtioDevice } from "../device.ts";
 import type { GuestMemory } from "../guest-memory.ts";
-import { type SavedState, StateReader } from "../state.ts";
+import { type Apply, type Fields, nest, type StateReader } from "../state.ts";
 import { CHUNK_COST, Port, type PortInput } from "./port.ts";
 import {
   CONTROL_SIZE,
@@ -152,15 +152,17 @@ export class ConsoleDevice extends VirtioDevice {
     }
   }
 
-  protected override saveDevice(): SavedState {
-    return { version: 1, ports: this.ports.map((port) => port.save()) };
+  protected override saveDevice(): Fields {
+    return Object.assign({}, ...this.ports.map((port) => nest(`port.${port.id}`, port.save())));
   }
 
-  protected override loadDevice(saved: unknown): void {
-    const ports = new StateReader("virtio console", saved, 1).list("ports", this.ports.length);
-    this.#outbound = [];
-    this.#announced.clear();
-    for (const [i, port] of this.ports.entries()) port.load(ports[i]);
+  protected override loadDevice(state: StateReader): Apply {
+    const ports = this.ports.map((port) => port.load(state.part(`port.${port.id}`)));
+    return () => {
+      this.#outbound = [];
+      this.#announced.clear();
+      for (const apply of ports) apply();
+    };
   }
 
   /** Output on queues that lead nowhere (port 0) is dropped. */

@@ -6,7 +6,7 @@
  * what the host has consumed comes back as credit, through the door as well. So
  * all that a guest can see depends on its own run and on what passed the door.
  */
-import { type SavedState, StateReader } from "../state.ts";
+import type { Apply, Fields, StateReader } from "../state.ts";
 
 /** What a port sends to its device by way of the input door. */
 export type PortInput =
@@ -150,45 +150,37 @@ export class Port {
     this.stalled = false;
   }
 
-  save(): SavedState {
+  save(): Fields {
     const { added, ready, guestOpen, hostOpen, owesAdd, owesName, owesOpen, credit, progress, stalled } = this;
-    return {
-      version: 1,
-      added,
-      ready,
-      guestOpen,
-      hostOpen,
-      owesAdd,
-      owesName,
-      owesOpen,
-      credit,
-      progress,
-      stalled,
-    };
+    return { added, ready, guestOpen, hostOpen, owesAdd, owesName, owesOpen, credit, progress, stalled };
   }
 
   /**
    * Output that was on its way to the host when the state was saved is not part
-   * of it: its credit is given back. @throws SavedStateError
+   * of it: its credit is given back. @throws DeviceStateError
    */
-  load(saved: unknown): void {
-    const state = new StateReader(`port ${this.name}`, saved, 1);
-    this.added = state.boolean("added");
-    this.ready = state.boolean("ready");
-    this.guestOpen = state.boolean("guestOpen");
-    this.hostOpen = state.boolean("hostOpen");
-    this.owesAdd = state.boolean("owesAdd");
-    this.owesName = state.boolean("owesName");
-    this.owesOpen = state.boolean("owesOpen");
-    this.credit = state.number("credit", PORT_CREDIT);
-    this.progress = state.number("progress", 2 ** 32);
-    this.stalled = state.boolean("stalled");
-    this.#epoch++;
-    this.#undelivered = 0;
-    this.#pendingInput = 0;
-    this.#granting = false;
-    this.#owed = 0;
-    this.#consumed(PORT_CREDIT - this.credit);
+  load(state: StateReader): Apply {
+    const fields = {
+      added: state.boolean("added"),
+      ready: state.boolean("ready"),
+      guestOpen: state.boolean("guestOpen"),
+      hostOpen: state.boolean("hostOpen"),
+      owesAdd: state.boolean("owesAdd"),
+      owesName: state.boolean("owesName"),
+      owesOpen: state.boolean("owesOpen"),
+      credit: state.number("credit", PORT_CREDIT),
+      progress: state.number("progress", 2 ** 32),
+      stalled: state.boolean("stalled"),
+    };
+    return () => {
+      Object.assign(this, fields);
+      this.#epoch++;
+      this.#undelivered = 0;
+      this.#pendingInput = 0;
+      this.#granting = false;
+      this.#owed = 0;
+      this.#consumed(PORT_CREDIT - this.credit);
+    };
   }
 
   #consumed(cost: number): void {

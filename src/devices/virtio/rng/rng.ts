@@ -2,7 +2,7 @@
 import { type Chain, writeTo } from "../chain.ts";
 import { type Step, VirtioDevice } from "../device.ts";
 import type { GuestMemory } from "../guest-memory.ts";
-import { type SavedState, StateReader } from "../state.ts";
+import type { Apply, Fields, StateReader } from "../state.ts";
 
 /** The most bytes asked of the backend at once; a request may get less than it has room for (§5.4.6.2). */
 export const ENTROPY_REQUEST = 1024;
@@ -46,12 +46,15 @@ export class EntropyDevice extends VirtioDevice {
     this.#ask();
   }
 
-  protected override saveDevice(): SavedState {
-    return { version: 1, asked: this.#asked };
+  protected override saveDevice(): Fields {
+    return { asked: this.#asked };
   }
 
-  protected override loadDevice(saved: unknown): void {
-    this.#asked = new StateReader("virtio rng", saved, 1).number("asked", ENTROPY_REQUEST);
+  protected override loadDevice(state: StateReader): Apply {
+    const asked = state.number("asked", ENTROPY_REQUEST);
+    return () => {
+      this.#asked = asked;
+    };
   }
 
   /** Asks for what the first request has room for, unless something is on its way. */
