@@ -20,7 +20,7 @@ const storeWordSp = unsigned([12, "5:2|7:6"]);
 const storeDoubleSp = unsigned([12, "5:3|8:6"]);
 
 export const C_NONE = format("cNone", {}, "", 0, 0);
-export const C_NOP = format("cNop", { imm: imm6 }, "imm", SINK, 0, "imm");
+export const C_NOP = format("cNop", { hint: imm6 }, "hint", SINK, 0, "hint");
 export const C_ADD_IMM = format("cAddImm", { rd: full, imm: imm6 }, "rd,imm", "rd", "rd", "imm");
 export const C_LOAD_IMM = format("cLoadImm", { rd: full, imm: imm6 }, "rd,imm", "rd", 0, "imm");
 export const C_UPPER = format(

@@ -11,7 +11,11 @@ import { type Field, register, signed, unsigned } from "./field.ts";
 /** The register slot that stands for x0 as a destination. */
 export const SINK = 32;
 
-/** Names an operand; in assembly syntax it also says how the operand is printed. */
+/**
+ * Names an operand; in assembly syntax it also says how the operand is printed.
+ * `target` is a displacement in bytes, `upper` the value that lui loads, a
+ * multiple of 4096; the rest are the numbers in the assembly text.
+ */
 export type Operand =
   | "rd"
   | "rs1"
@@ -30,7 +34,8 @@ export type Operand =
   | "pred"
   | "succ"
   | "aq"
-  | "rl";
+  | "rl"
+  | "hint";
 
 export interface Format {
   readonly name: string;

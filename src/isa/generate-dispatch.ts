@@ -52,7 +52,9 @@ function caseOf(row: Row, base: Row): string {
         `${far} if (${call}(h, u)) { target = vbase + <i64>IMM(u); break; } u += ${step}; continue;`,
       ].join("\n");
     case "jal":
-      return [`${label} ${link} u += IMM(u); continue;`, `${far} ${link} target = vbase + <i64>IMM(u); break;`].join("\n");
+      return [`${label} ${link} u += IMM(u); continue;`, `${far} ${link} target = vbase + <i64>IMM(u); break;`].join(
+        "\n",
+      );
     case "jalr":
       return `${label} target = <u64>(xb(h, u) + IMM(u)) & ~1; ${link} break;`;
     case "outcome":
