@@ -146,7 +146,7 @@ function compareSquare<T>(root: u64, a: u64): i32 {
 }
 
 /** √a. */
-export function squareRoot<T>(a: u64, rm: u32): u64 {
+export function squareRoot<T extends number>(a: u64, rm: u32): u64 {
   if (isNaN<T>(a)) return propagateNaN<T>(a, a);
   if (magnitude<T>(a) == 0) return a;
   if ((a & signBit<T>()) != 0) return invalid<T>();

@@ -101,8 +101,55 @@ export function f64SqrtFast(a: u64, rm: u32, flags: u32): u64 {
   return f64Sqrt(a, rm);
 }
 
-/** Always exact: WebAssembly has no fused operation. */
+/** Exponent field within 623..1423: products and their halves' products neither over- nor underflow. */
+// @ts-ignore: decorator
+@inline
+function moderate64(a: u64): bool {
+  return (a << 1) - (<u64>623 << 53) < <u64>801 << 53;
+}
+
+/** The leading 26 bits of x (Veltkamp's splitting; Dekker, Numer. Math. 18, 1971). */
+// @ts-ignore: decorator
+@inline
+function upperHalf(x: f64): f64 {
+  const scaled = x * 134217729; // 2^27 + 1
+  return scaled - (scaled - x);
+}
+
+/**
+ * WebAssembly has no fused operation, so this forms the exact a × b + c as a sum
+ * of binary64 numbers, merges the small ones rounding to odd, and rounds that to
+ * nearest: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums:
+ * proved algorithms using rounding to odd", IEEE Trans. Computers 57 (2008).
+ */
 export function f64FmaFast(a: u64, b: u64, c: u64, rm: u32, flags: u32): u64 {
+  if (rm == 0 && moderate64(a) && moderate64(b)) {
+    const x = double(a);
+    const y = double(b);
+    // x × y = product + rest
+    const xh = upperHalf(x);
+    const xl = x - xh;
+    const yh = upperHalf(y);
+    const yl = y - yh;
+    const product = x * y;
+    const rest = xl * yl - (((product - xh * yh) - xl * yh) - xh * yl);
+    // x × y + c = high + (low + lowest)
+    const middle = double(c) + rest;
+    const lowest = sumError<f64>(double(c), rest, middle);
+    const high = product + middle;
+    const low = sumError<f64>(product, middle, high);
+    let tail = low + lowest;
+    const lost = sumError<f64>(low, lowest, tail);
+    if (lost != 0) {
+      // To odd: of the two neighbours, the one whose last bit is set.
+      const bits = reinterpret<u64>(tail);
+      if ((bits & 1) == 0) tail = double((lost > 0) == (tail > 0) ? bits + 1 : bits - 1);
+    }
+    const sum = high + tail;
+    const r = reinterpret<u64>(sum);
+    // A NaN or infinity on the way shows in the result.
+    if (plain64(r) && ((flags & FLAG_NX) != 0 || (lost == 0 && sumError<f64>(high, tail, sum) == 0))) return r;
+  }
   return f64Fma(a, b, c, rm);
 }
 
