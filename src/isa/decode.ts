@@ -6,7 +6,7 @@
 import { extract } from "./field.ts";
 import { type Operand, SINK } from "./format.ts";
 import { numberOps } from "./ops.ts";
-import type { Row } from "./row.ts";
+import { bySpecificity, type Row } from "./row.ts";
 import { rows } from "./table/index.ts";
 
 export type Operands = Partial<Record<Operand, number>>;
@@ -27,12 +27,10 @@ export interface MicroOp {
 /** Bytes of the instruction that starts with these bits. */
 export const sizeOf = (raw: number): 2 | 4 => ((raw & 3) === 3 ? 4 : 2);
 
-const ones = (n: number): number => (n ? (n & 1) + ones(n >>> 1) : 0);
-
 /** Candidates by what every row fixes (opcode, or quadrant and funct3), the most specific first. */
 const bucketOf = (raw: number): number => (sizeOf(raw) === 4 ? raw & 0x7f : 0x80 | ((raw >>> 11) & 0x1c) | (raw & 3));
 const buckets = new Map<number, Row[]>();
-for (const row of [...rows].sort((x, y) => ones(y.mask) - ones(x.mask))) {
+for (const row of [...rows].sort(bySpecificity)) {
   const bucket = bucketOf(row.match);
   buckets.set(bucket, [...(buckets.get(bucket) ?? []), row]);
 }

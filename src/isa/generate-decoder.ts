@@ -6,7 +6,7 @@
 import { type Field, fieldMask } from "./field.ts";
 import { type Format, type Operand, SINK } from "./format.ts";
 import { opName } from "./names.ts";
-import type { Row } from "./row.ts";
+import { bySpecificity, type Row } from "./row.ts";
 
 /** AssemblyScript for a field's value: i32 when signed, else u32. */
 function fieldCode(field: Field): string {
@@ -93,8 +93,6 @@ function chooseSlice(rows: readonly Row[], known: number, size: 2 | 4): [number,
   return undefined;
 }
 
-const ones = (n: number): number => (n ? (n & 1) + ones(n >>> 1) : 0);
-
 class Tree {
   readonly #size: 2 | 4;
   readonly #leaves: Leaves;
@@ -144,7 +142,7 @@ class Tree {
 
   /** Rows of which one is a special case of another: the one with most mask bits decides. */
   #overlapping(rows: readonly Row[], known: number, indent: string): string {
-    const [first, ...others] = [...rows].sort((x, y) => ones(y.mask) - ones(x.mask));
+    const [first, ...others] = [...rows].sort(bySpecificity);
     const rest = (first!.mask & ~known) >>> 0;
     const test = `if ((raw & ${hex(rest)}) == ${hex((first!.match & rest) >>> 0)}) {\n`;
     const inner = this.#last(first!, first!.mask, `${indent}  `);

@@ -33,6 +33,11 @@ export interface Row {
   readonly section: string;
 }
 
+const ones = (n: number): number => (n ? (n & 1) + ones(n >>> 1) : 0);
+
+/** For sorting: of rows that match the same bits the one with most fixed bits comes first. */
+export const bySpecificity = (x: Row, y: Row): number => ones(y.mask) - ones(x.mask);
+
 /** A row of the table contradicts itself; `message` names it. Only a faulty table throws this. */
 export class TableError extends Error {
   override readonly name = "TableError";
@@ -49,19 +54,19 @@ export function section(extension: string, where: string): RowMaker {
   return (name, format, pattern, flags = {}, nonzero = []) => {
     const bits = pattern.replaceAll(" ", "");
     if (!/^([01x-]{16}|[01x-]{32})$/.test(bits)) throw new TableError(`${name}: pattern of ${bits.length} bits`);
-    const where1 = (kinds: string) => [...bits].reduce((n, bit) => n * 2 + (kinds.includes(bit) ? 1 : 0), 0);
+    const bitsOf = (kinds: string) => [...bits].reduce((n, bit) => n * 2 + (kinds.includes(bit) ? 1 : 0), 0);
     let held = 0;
     for (const field of Object.values(format.fields)) {
       const mask = fieldMask(field);
       if (held & mask) throw new TableError(`${name}: two operands share bits`);
       held = (held | mask) >>> 0;
     }
-    if (held !== where1("-")) throw new TableError(`${name}: format ${format.name} doesn't cover the operand bits`);
+    if (held !== bitsOf("-")) throw new TableError(`${name}: format ${format.name} doesn't cover the operand bits`);
     const size = bits.length === 16 ? 2 : 4;
     return {
       name,
-      mask: where1("01"),
-      match: where1("1"),
+      mask: bitsOf("01"),
+      match: bitsOf("1"),
       size,
       format,
       extension,
