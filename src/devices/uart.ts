@@ -47,10 +47,9 @@ export class Uart extends CoreDevice {
   }
 
   override load(state: unknown): void {
-    const output =
-      typeof state === "object" && state !== null && "output" in state ? (state as DeviceState).output : undefined;
+    const output = typeof state === "object" && state !== null ? (state as Record<string, unknown>).output : undefined;
     if (!(output instanceof Uint8Array) || output.length > this.constant("UART_TX_SIZE"))
-      this.refuse(`needs its output as bytes that fit the ring`);
+      this.refuse("needs its output as bytes that fit the ring");
     super.load(state);
     new Uint8Array(this.core.memory.buffer).set(output, this.constant("UART_TX_RING"));
     const view = this.view();
