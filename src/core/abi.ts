@@ -37,6 +37,7 @@ const NAMES = [
   "CT_MMIO",
   "CT_CODE_WRITE",
   "CT_TLB_FLUSH",
+  "M_CURRENT",
   "M_EXIT",
   "M_EXIT_CODE",
   "MF_SBI",
@@ -60,7 +61,7 @@ export type AbiName = (typeof NAMES)[number];
 export type Abi = Readonly<Record<AbiName, number>> & Readonly<Record<string, number>>;
 
 /** @throws Error when this build of the core lacks a constant that the host knows */
-export function readAbi(exports: WebAssembly.Exports): Abi {
+export function readAbi(exports: Readonly<Record<string, unknown>>): Abi {
   const abi: Record<string, number> = {};
   for (const [name, value] of Object.entries(exports)) {
     if (value instanceof WebAssembly.Global) abi[name] = Number(value.value);

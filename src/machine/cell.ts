@@ -1,0 +1,355 @@
+/**
+ * A cell: one machine of board `virt`. One linear memory, one core instance and
+ * its devices, run in slices by whoever owns it. It knows no threads, files or
+ * terminals; the outside world comes in by its input door only.
+ */
+
+import type { Entropy } from "../backends/entropy.ts";
+import { Core } from "../core/core.ts";
+import { coreDevices } from "../devices/core-devices.ts";
+import type { Device, DeviceState } from "../devices/device.ts";
+import { ConsoleDevice } from "../devices/virtio/console/console.ts";
+import type { VirtioDevice } from "../devices/virtio/device.ts";
+import { LinearGuestMemory } from "../devices/virtio/guest-memory.ts";
+import { EntropyDevice } from "../devices/virtio/rng/rng.ts";
+import { MmioTransport } from "../devices/virtio/transport-mmio.ts";
+import { AGENT_PORTS, CONTROL_PORT, ERR_PORT, GuestAgent, OUT_PORT } from "./agent.ts";
+import { BootError, type BootPlan } from "./boot.ts";
+import { crashReport } from "./crash.ts";
+import { InputDoor, type InputEvent } from "./input.ts";
+import { busRegions, RAM_BASE, VIRTIO_SLOTS, virtioSlot } from "./memory-map.ts";
+import { Tracer } from "./trace.ts";
+
+export interface CellOptions {
+  /** Bytes of RAM; a multiple of 4096. */
+  readonly memoryBytes: number;
+  readonly harts: number;
+  readonly boot: BootPlan;
+  /** The core answers SBI calls (`bios: "builtin"`). */
+  readonly sbi: boolean;
+  /** Time is counted from instructions retired, and the same inputs give the same run. */
+  readonly deterministic: boolean;
+}
+
+/** What a cell needs from its host. */
+export interface CellHost {
+  /** Milliseconds from any fixed point, never going back. */
+  now(): number;
+  /** Nanoseconds since 1970. */
+  wallclock(): number;
+  readonly entropy: Entropy;
+  /** What the guest has written to its console. */
+  console(bytes: Uint8Array): void;
+  /** Lines of the execution trace, if it is traced. */
+  trace?(text: string): void;
+}
+
+/** How a machine ended. */
+export interface Exit {
+  readonly kind: "poweroff" | "reboot" | "code" | "crash";
+  /** Of "code": what the guest gave to the test device or to HTIF, never 0 with the former. Else 0. */
+  readonly code: number;
+  /** Of "crash": pc, cause, registers and disassembly, some lines of text. */
+  readonly report?: string;
+}
+
+/** What came of a slice. */
+export type SliceResult =
+  | { readonly state: "busy" }
+  /** Nothing to do for that many nanoseconds, or until input comes. */
+  | { readonly state: "idle"; readonly nanoseconds: number | undefined }
+  | { readonly state: "exit"; readonly exit: Exit };
+
+/** Engine counters, summed over harts. */
+export interface CellCounters {
+  readonly instructions: number;
+  readonly tlbMisses: number;
+  readonly pageWalks: number;
+  readonly traps: number;
+  readonly interrupts: number;
+  readonly mmio: number;
+  readonly codeWrites: number;
+  readonly tlbFlushes: number;
+}
+
+/** Instructions that a hart runs at a stretch: about a quarter of a millisecond. */
+const QUANTUM = 50_000;
+/** With several harts less, so that one waiting for another's lock doesn't wait long. */
+const QUANTUM_SMP = 20_000;
+/** Counted mode: a hart retires this many instructions per tick of 100 ns. */
+const INSTRUCTIONS_PER_TICK = 10;
+const TICKS_PER_MS = 10_000;
+
+const RNG_SLOT = 0;
+const CONSOLE_SLOT = 1;
+
+export class Cell {
+  readonly core: Core;
+  readonly door = new InputDoor();
+  /** Runs commands in a guest that has our agent. */
+  readonly agent: GuestAgent;
+  readonly options: CellOptions;
+  readonly #host: CellHost;
+  readonly #devices: Device[];
+  readonly #transports: MmioTransport[];
+  readonly #rng: EntropyDevice;
+  readonly #console: ConsoleDevice;
+  readonly #tracer: Tracer | undefined;
+  /** Host's milliseconds at the guest's time 0, moved on by every pause. */
+  #epoch: number;
+  #pausedAt: number | undefined;
+  /** Counted mode: the guest was idle, and its time may skip to the next event. */
+  #skip = false;
+
+  /** @throws CoreError, BootError */
+  constructor(module: WebAssembly.Module, options: CellOptions, host: CellHost) {
+    this.options = options;
+    this.#host = host;
+    this.#epoch = host.now();
+    this.core = Core.create(
+      module,
+      {
+        harts: options.harts,
+        ramBase: RAM_BASE,
+        ramSize: options.memoryBytes,
+        sbi: options.sbi,
+        counted: options.deterministic,
+        tick: INSTRUCTIONS_PER_TICK,
+      },
+      {
+        ticks: () => Math.max(0, (host.now() - this.#epoch) * TICKS_PER_MS),
+        wallclock: () => host.wallclock(),
+        mmioRead: (device, offset, size) => this.#transport(device)?.read(offset, size) ?? 0n,
+        mmioWrite: (device, offset, size, value) => this.#transport(device)?.write(offset, size, value),
+      },
+    );
+    const { calls, abi, memory } = this.core;
+    const dma = new LinearGuestMemory(() => memory.buffer, calls.guestRange);
+    this.#rng = new EntropyDevice(dma, (length) =>
+      host.entropy.submit(length, (bytes) => this.door.push({ kind: "entropy", device: RNG_SLOT, bytes })),
+    );
+    this.#console = new ConsoleDevice(dma, AGENT_PORTS, (event) => this.door.push({ ...event, device: CONSOLE_SLOT }));
+    const bySlot = new Map<number, VirtioDevice>([
+      [RNG_SLOT, this.#rng],
+      [CONSOLE_SLOT, this.#console],
+    ]);
+    this.#transports = Array.from({ length: VIRTIO_SLOTS }, (_, slot) => {
+      const { irq } = virtioSlot(slot);
+      return new MmioTransport(`virtio${slot}`, bySlot.get(slot), (level) => calls.plicSetLine(irq, level ? 1 : 0));
+    });
+    this.#devices = [...coreDevices({ memory, abi }), ...this.#transports.map(asDevice)];
+    this.agent = new GuestAgent({
+      control: this.#console.port(CONTROL_PORT)!,
+      out: this.#console.port(OUT_PORT)!,
+      err: this.#console.port(ERR_PORT)!,
+    });
+    for (const region of busRegions(abi as never)) {
+      if (!calls.busAdd(BigInt(region.base), BigInt(region.size), region.device))
+        throw new Error(`the bus refuses a region at 0x${region.base.toString(16)}`);
+    }
+    this.#tracer = host.trace ? new Tracer(this.core, options.harts, (text) => host.trace!(text)) : undefined;
+    this.#load();
+  }
+
+  /** Every device, for snapshots. */
+  get devices(): readonly Device[] {
+    return this.#devices;
+  }
+
+  /** Instructions retired by all harts. */
+  get retired(): bigint {
+    let sum = 0n;
+    for (let i = 0; i < this.options.harts; i++) sum += this.core.hartU64(i, this.core.abi.H_INSTRET);
+    return sum;
+  }
+
+  /** Runs the machine for about `milliseconds`, less if it falls idle or ends. */
+  slice(milliseconds: number): SliceResult {
+    const until = this.#host.now() + milliseconds;
+    if (this.#skip) {
+      // Still nothing came in: whatever did is delivered at the time before.
+      if (!this.door.pending) this.core.calls.skipIdle();
+      this.#skip = false;
+    }
+    for (;;) {
+      if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
+      const idle = this.#tracer ? this.#tracer.round(QUANTUM_SMP) : this.#round();
+      this.#drainConsole();
+      const exit = this.#exit();
+      if (exit) return { state: "exit", exit };
+      if (idle) {
+        const nanoseconds = this.core.calls.idleTime();
+        if (nanoseconds !== 0) {
+          this.#skip = this.options.deterministic;
+          return { state: "idle", nanoseconds: nanoseconds < 0 ? undefined : nanoseconds };
+        }
+      }
+      if (this.#host.now() >= until) return { state: "busy" };
+    }
+  }
+
+  /** Stops the guest's clock; it doesn't see the time until `resume`. */
+  pause(): void {
+    this.#pausedAt ??= this.#host.now();
+  }
+
+  resume(): void {
+    if (this.#pausedAt === undefined) return;
+    this.#epoch += this.#host.now() - this.#pausedAt;
+    this.#pausedAt = undefined;
+  }
+
+  /** Power off and on: everything as at the start, but RAM that nothing is loaded to keeps its contents. */
+  reset(): void {
+    this.core.calls.resetAll();
+    for (const transport of this.#transports) transport.reset();
+    this.#load();
+  }
+
+  /**
+   * Bytes of guest-physical memory, a copy.
+   * @throws RangeError when they are not wholly RAM
+   */
+  readMemory(address: bigint, length: number): Uint8Array {
+    const at = this.#range(address, length, false);
+    return this.core.bytes.slice(at, at + length);
+  }
+
+  /** Writes guest-physical memory. @throws RangeError when it is not wholly RAM */
+  writeMemory(address: bigint, bytes: Uint8Array): void {
+    if (bytes.length > 0) this.core.bytes.set(bytes, this.#range(address, bytes.length, true));
+  }
+
+  counters(): CellCounters {
+    const { abi } = this.core;
+    const sum = (counter: number) => {
+      let n = 0;
+      for (let i = 0; i < this.options.harts; i++) n += Number(this.core.hartU64(i, abi.H_COUNTERS + counter * 8));
+      return n;
+    };
+    return {
+      instructions: Number(this.retired),
+      tlbMisses: sum(abi.CT_TLB_MISS),
+      pageWalks: sum(abi.CT_WALK),
+      traps: sum(abi.CT_TRAP),
+      interrupts: sum(abi.CT_INTERRUPT),
+      mmio: sum(abi.CT_MMIO),
+      codeWrites: sum(abi.CT_CODE_WRITE),
+      tlbFlushes: sum(abi.CT_TLB_FLUSH),
+    };
+  }
+
+  /** A slice of each hart. @returns whether none had anything to do */
+  #round(): boolean {
+    const { calls, abi } = this.core;
+    const harts = this.options.harts;
+    const quantum = harts === 1 ? QUANTUM : QUANTUM_SMP;
+    let idle = true;
+    for (let hart = 0; hart < harts; hart++) {
+      const result = calls.run(hart, quantum);
+      if (result !== abi.RUN_IDLE && result !== abi.RUN_STOPPED && result !== abi.RUN_WAIT) idle = false;
+      if (result === abi.RUN_EXIT) break;
+    }
+    if (this.options.deterministic) calls.catchUp();
+    return idle;
+  }
+
+  #transport(device: number): MmioTransport | undefined {
+    return this.#transports[device - this.core.abi.DEV_ID_HOST];
+  }
+
+  #accept(event: InputEvent): boolean | number {
+    switch (event.kind) {
+      case "terminal": {
+        let taken = 0;
+        while (taken < event.bytes.length && this.core.calls.uartReceive(event.bytes[taken]!)) taken++;
+        return taken;
+      }
+      case "port":
+      case "port-credit":
+      case "port-open":
+        return this.#console.accept(event);
+      case "entropy":
+        return this.#rng.accept(event.bytes);
+      default:
+        return true; // no such device on this machine
+    }
+  }
+
+  #drainConsole(): void {
+    const { calls, abi, bytes } = this.core;
+    const pending = Math.min(calls.uartTxPending(), abi.UART_TX_SIZE);
+    if (pending <= 0) return;
+    const from = (calls.uartTxTail() >>> 0) % abi.UART_TX_SIZE;
+    const first = Math.min(pending, abi.UART_TX_SIZE - from);
+    const out = new Uint8Array(pending);
+    out.set(bytes.subarray(abi.UART_TX_RING + from, abi.UART_TX_RING + from + first));
+    out.set(bytes.subarray(abi.UART_TX_RING, abi.UART_TX_RING + pending - first), first);
+    calls.uartTxDrained(pending);
+    this.#host.console(out);
+  }
+
+  #exit(): Exit | undefined {
+    const { abi } = this.core;
+    switch (this.core.machineU32(abi.M_EXIT)) {
+      case abi.EXIT_NONE:
+        return undefined;
+      case abi.EXIT_POWEROFF:
+        return { kind: "poweroff", code: 0 };
+      case abi.EXIT_REBOOT:
+        return { kind: "reboot", code: 0 };
+      case abi.EXIT_CODE:
+        return { kind: "code", code: this.core.machineU32(abi.M_EXIT_CODE) };
+      default:
+        return { kind: "crash", code: 0, report: crashReport(this.core) };
+    }
+  }
+
+  /** Puts everything of the boot plan in its place. */
+  #load(): void {
+    const { core } = this;
+    const { boot } = this.options;
+    for (const load of boot.loads) {
+      if (load.size === 0) continue;
+      const at = this.#range(BigInt(load.address), load.size, true);
+      core.bytes.set(load.bytes, at);
+      core.bytes.fill(0, at + load.bytes.length, at + load.size);
+    }
+    if (boot.rom.length > 0) {
+      const at = core.calls.romRange(0, boot.rom.length) >>> 0;
+      if (at === 0) throw new BootError("The boot ROM's image is larger than the ROM.");
+      core.bytes.set(boot.rom, at);
+    }
+    boot.harts.forEach((entry, i) => {
+      core.setHartU64(i, core.abi.H_PC, entry.pc);
+      core.setX(i, 10, entry.a0);
+      core.setX(i, 11, entry.a1);
+      core.setX(i, 12, entry.a2);
+    });
+    if (boot.tohost !== undefined && !core.calls.htifWatch(boot.tohost, boot.fromhost ?? 0n))
+      throw new BootError("The program's tohost and fromhost are not aligned words in RAM; link it for this board.");
+  }
+
+  #range(address: bigint, length: number, write: boolean): number {
+    if (length === 0) return 0;
+    const at =
+      address >= 0n && address < 1n << 56n && length > 0 && length <= 0xffff_ffff
+        ? this.core.calls.guestRange(address, length, write ? 1 : 0) >>> 0
+        : 0;
+    if (at < 2)
+      throw new RangeError(
+        `Guest memory at 0x${address.toString(16)}, ${length} bytes, is not wholly RAM; RAM starts at ` +
+          `0x${RAM_BASE.toString(16)} and has ${this.options.memoryBytes} bytes.`,
+      );
+    return at;
+  }
+}
+
+/** A virtio window as a device of the machine. */
+function asDevice(transport: MmioTransport): Device {
+  return {
+    name: transport.name,
+    save: () => transport.save() as unknown as DeviceState,
+    load: (state) => transport.load(state),
+  };
+}

@@ -1,0 +1,70 @@
+/** What is told of a guest that can't go on. */
+
+import type { Core } from "../core/core.ts";
+import { sizeOf } from "../isa/decode.ts";
+import { disassemble } from "../isa/disassemble.ts";
+import { INTEGER_REGISTERS } from "../isa/registers.ts";
+import { hex64, hexInstruction, readInstruction } from "./inspect.ts";
+
+/** Privileged manual, table "mcause values after trap": exceptions by number. */
+const CAUSES: Readonly<Record<number, string>> = {
+  0: "instruction address misaligned",
+  1: "instruction access fault",
+  2: "illegal instruction",
+  3: "breakpoint",
+  4: "load address misaligned",
+  5: "load access fault",
+  6: "store address misaligned",
+  7: "store access fault",
+  8: "environment call from U-mode",
+  9: "environment call from S-mode",
+  11: "environment call from M-mode",
+  12: "instruction page fault",
+  13: "load page fault",
+  15: "store page fault",
+};
+
+const MODES: Readonly<Record<number, string>> = { 0: "U", 1: "S", 3: "M" };
+const INTERRUPT = 1n << 63n;
+const INSTRUCTIONS_SHOWN = 4;
+
+export function causeName(cause: bigint): string {
+  if (cause & INTERRUPT) return `interrupt ${cause & ~INTERRUPT}`;
+  return CAUSES[Number(cause)] ?? `exception ${cause}`;
+}
+
+/** Several lines without a last newline: why the hart stopped that ran last, its registers and the code at its pc. */
+export function crashReport(core: Core): string {
+  const { abi } = core;
+  const hart = core.machineU32(abi.M_CURRENT);
+  const pc = core.hartU64(hart, abi.H_PC);
+  const cause = core.hartU64(hart, abi.H_TRAP_CAUSE);
+  const lines = [
+    `hart ${hart}: ${causeName(cause)} that no handler can take, in ${MODES[core.hartU32(hart, abi.H_PRV)] ?? "?"}-mode`,
+    `  pc ${hex64(pc)}  cause ${cause & INTERRUPT ? "interrupt " : ""}${cause & ~INTERRUPT}  ` +
+      `tval ${hex64(core.hartU64(hart, abi.H_TRAP_TVAL))}  satp ${hex64(core.hartU64(hart, abi.H_SATP))}  ` +
+      `mstatus ${hex64(core.hartU64(hart, abi.H_MSTATUS))}`,
+  ];
+  for (let row = 0; row < 32; row += 4) {
+    const cells = [];
+    for (let i = row; i < row + 4; i++) cells.push(`${INTEGER_REGISTERS[i]!.padStart(4)} ${hex64(core.x(hart, i))}`);
+    lines.push(`  ${cells.join(" ")}`);
+  }
+  lines.push(...listing(core, hart, pc));
+  return lines.join("\n");
+}
+
+function listing(core: Core, hart: number, pc: bigint): string[] {
+  const lines: string[] = [];
+  for (let at = pc, i = 0; i < INSTRUCTIONS_SHOWN; i++) {
+    const raw = readInstruction(core, hart, at);
+    if (raw === undefined) {
+      lines.push(`  ${hex64(at)}: there is nothing to execute here`);
+      break;
+    }
+    const text = disassemble(raw, at).replace("\t", " ");
+    lines.push(`  ${hex64(at)}: ${hexInstruction(raw).padEnd(8)}  ${text}${i === 0 ? "   <- pc" : ""}`);
+    at += BigInt(sizeOf(raw));
+  }
+  return lines;
+}

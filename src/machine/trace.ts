@@ -1,0 +1,67 @@
+/** The execution trace: every instruction that retires, one line each. */
+
+import type { Core } from "../core/core.ts";
+import { disassemble } from "../isa/disassemble.ts";
+import { causeName } from "./crash.ts";
+import { hex64, hexInstruction, readInstruction } from "./inspect.ts";
+
+const FLUSH_AT = 64 * 1024;
+
+export class Tracer {
+  readonly #core: Core;
+  readonly #harts: number;
+  readonly #emit: (text: string) => void;
+  #text = "";
+
+  /** @param emit takes some lines at a time */
+  constructor(core: Core, harts: number, emit: (text: string) => void) {
+    this.#core = core;
+    this.#harts = harts;
+    this.#emit = emit;
+  }
+
+  /** As a round of the cell, one instruction at a time. @returns whether no hart had anything to do */
+  round(instructions: number): boolean {
+    let idle = true;
+    for (let hart = 0; hart < this.#harts; hart++) {
+      for (let i = 0; i < instructions; i++) {
+        const result = this.#step(hart);
+        const { abi } = this.#core;
+        if (result === abi.RUN_IDLE || result === abi.RUN_STOPPED || result === abi.RUN_WAIT) break;
+        idle = false;
+        if (result === abi.RUN_EXIT) break;
+      }
+    }
+    this.#core.calls.catchUp();
+    this.#flush();
+    return idle;
+  }
+
+  #step(hart: number): number {
+    const core = this.#core;
+    const pc = core.hartU64(hart, core.abi.H_PC);
+    const raw = readInstruction(core, hart, pc);
+    const before = core.hartU64(hart, core.abi.H_INSTRET);
+    const privilege = core.hartU32(hart, core.abi.H_PRV);
+    const traps = this.#traps(hart);
+    const result = core.calls.run(hart, 1);
+    // A trap retires nothing: then what has retired is the handler's first instruction.
+    if (this.#traps(hart) !== traps)
+      this.#text += `${hart} ${hex64(pc)} trap: ${causeName(core.hartU64(hart, core.abi.H_TRAP_CAUSE))}\n`;
+    else if (raw !== undefined && core.hartU64(hart, core.abi.H_INSTRET) !== before)
+      this.#text += `${hart} ${"US?M"[privilege]} ${hex64(pc)} ${hexInstruction(raw).padEnd(8)} ${disassemble(raw, pc).replace("\t", " ")}\n`;
+    if (this.#text.length > FLUSH_AT) this.#flush();
+    return result;
+  }
+
+  #traps(hart: number): bigint {
+    const { abi } = this.#core;
+    const of = (counter: number) => this.#core.hartU64(hart, abi.H_COUNTERS + counter * 8);
+    return of(abi.CT_TRAP) + of(abi.CT_INTERRUPT);
+  }
+
+  #flush(): void {
+    if (this.#text.length > 0) this.#emit(this.#text);
+    this.#text = "";
+  }
+}
