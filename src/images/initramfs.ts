@@ -31,8 +31,18 @@ const BIN_NAMES: readonly (readonly [string, string])[] = [
   ["usr/sbin", "../bin"],
 ];
 /** Applets that the init can't do without: a build that lacks one is not usable. */
-const NEEDED = ["sh", "init", "mount", "mkdir", "modprobe", "ifconfig", "poweroff", "reboot", "halt", "cttyhack"]
-  .concat(["base64", "sleep", "usleep", "umount"]);
+const NEEDED = [
+  "sh",
+  "init",
+  "mount",
+  "mkdir",
+  "modprobe",
+  "ifconfig",
+  "poweroff",
+  "reboot",
+  "halt",
+  "cttyhack",
+].concat(["base64", "sleep", "usleep", "umount"]);
 
 /** The initramfs, an uncompressed cpio archive; the same parts give the same bytes. */
 export function buildInitramfs(parts: InitramfsParts): Uint8Array {

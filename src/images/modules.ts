@@ -142,7 +142,5 @@ export function dependencyTable(modules: readonly KernelModule[]): string {
 
 /** The text of `modules.alias`: one line for each pattern (modprobe.d(5)). */
 export function aliasTable(modules: readonly KernelModule[]): string {
-  return modules
-    .flatMap((module) => module.info.aliases.map((alias) => `alias ${alias} ${module.name}\n`))
-    .join("");
+  return modules.flatMap((module) => module.info.aliases.map((alias) => `alias ${alias} ${module.name}\n`)).join("");
 }

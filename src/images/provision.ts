@@ -1,0 +1,188 @@
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type CachedImage, defaultCacheDirectory, digest, ImageCache } from "./cache.ts";
+import { BUILD_FORMAT, buildDebian, FILES, planDebian } from "./debian.ts";
+import { fileError, ImageError } from "./errors.ts";
+import { type InitFile, readInitFiles } from "./initramfs.ts";
+import { type DebianRecipe, findRecipe, readManifest, romsDirectory } from "./manifest.ts";
+
+/** How far provisioning is: `done` of `total` in the step's unit (bytes for downloads); `total` 0 is unknown. */
+export interface ImageProgress {
+  step: string;
+  done: number;
+  total: number;
+}
+
+/** Options of `provision` and `pull`. */
+export interface ProvisionOptions {
+  /** A Debian mirror's URI, in place of the one that the host's apt uses. */
+  mirror?: string;
+  /** Another name that the mirror has for the same release, such as `stable`; its codename is checked. */
+  suite?: string;
+  /** In place of `$XDG_CACHE_HOME/wardian`. */
+  cacheDir?: string;
+  /** In place of the `roms` that come with Wardian. */
+  roms?: string;
+  progress?: (progress: ImageProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** A Linux guest, ready to boot. */
+export interface ProvisionedLinux {
+  kind: "linux";
+  name: string;
+  /** Path of the uncompressed kernel Image. */
+  kernel: string;
+  /** Path of the initramfs. */
+  initrd: string;
+  /** The kernel's command line. */
+  append: string;
+  /** Paths of OpenSBI's images, raw: fw_dynamic takes its next stage from a2, fw_jump has a fixed one. */
+  firmware: { dynamic: string; jump: string };
+  /** Of the kernel's package. */
+  version: string;
+  /** Guest RAM when nothing else is said, MiB. */
+  memory: number;
+}
+
+/** A bare-metal program that starts in M-mode. */
+export interface ProvisionedElf {
+  kind: "elf";
+  name: string;
+  path: string;
+  memory: number;
+}
+
+/** What `provision` gives: paths on this host and how to boot them. */
+export type Provisioned = ProvisionedLinux | ProvisionedElf;
+
+/** One image that there is a recipe for. */
+export interface ImageInfo {
+  name: string;
+  description: string;
+  kind: "debian" | "elf";
+  /** Is it here, so that it boots without a network? */
+  ready: boolean;
+  version?: string;
+  /** Bytes on disk. */
+  size?: number;
+}
+
+/**
+ * Finds an image in the cache or makes it. Once made, it needs no network.
+ * @throws ImageError
+ */
+export function provision(name: string, options: ProvisionOptions = {}): Promise<Provisioned> {
+  return prepare(name, options, false);
+}
+
+/**
+ * Looks for newer packages and makes the image anew if there are any.
+ * @throws ImageError
+ */
+export function pull(name: string, options: ProvisionOptions = {}): Promise<Provisioned> {
+  return prepare(name, options, true);
+}
+
+/** All images that can be provisioned, and which of them are here. */
+export async function listImages(options: ProvisionOptions = {}): Promise<ImageInfo[]> {
+  const roms = options.roms ?? (await romsDirectory());
+  const cached = await cacheOf(options).list();
+  const images: ImageInfo[] = [];
+  for (const [name, recipe] of await readManifest(roms)) {
+    const info = { name, description: recipe.description, kind: recipe.kind };
+    if (recipe.kind === "elf") {
+      const size = (await stat(join(roms, recipe.file)).catch(() => undefined))?.size;
+      images.push({ ...info, ready: size !== undefined, ...(size !== undefined && { size }) });
+    } else {
+      const found = cached.find((image) => image.name === name);
+      const size = Object.values(found?.files ?? {}).reduce((sum, bytes) => sum + bytes, 0);
+      images.push({ ...info, ready: found !== undefined, ...(found && { version: found.version, size }) });
+    }
+  }
+  return images;
+}
+
+/**
+ * Removes an image from the cache; how many versions there were.
+ * @throws ImageError unknown-image or cache
+ */
+export async function removeImage(name: string, options: ProvisionOptions = {}): Promise<number> {
+  findRecipe(await readManifest(options.roms ?? (await romsDirectory())), name);
+  return cacheOf(options).remove(name);
+}
+
+function cacheOf(options: ProvisionOptions): ImageCache {
+  return new ImageCache(options.cacheDir ?? defaultCacheDirectory());
+}
+
+async function prepare(name: string, options: ProvisionOptions, renew: boolean): Promise<Provisioned> {
+  const roms = options.roms ?? (await romsDirectory());
+  const recipe = findRecipe(await readManifest(roms), name);
+  if (recipe.kind === "elf") {
+    const path = join(roms, recipe.file);
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile() !== true) {
+      throw new ImageError("not-built", `The guest ${name} is not built: ${recipe.file} is missing; run the build.`);
+    }
+    return { kind: "elf", name, path, memory: recipe.memory };
+  }
+  const initFiles = await readInitFiles(join(roms, "init")).catch((error: unknown) => {
+    throw fileError(error, "read the guest's init files");
+  });
+  const image = await debianImage(name, recipe, initFiles, options, renew);
+  const file = (key: keyof typeof FILES): string => join(image.directory, FILES[key]);
+  return {
+    kind: "linux",
+    name,
+    kernel: file("kernel"),
+    initrd: file("initrd"),
+    append: recipe.append,
+    firmware: { dynamic: file("dynamic"), jump: file("jump") },
+    version: image.version,
+    memory: recipe.memory,
+  };
+}
+
+async function debianImage(
+  name: string,
+  recipe: DebianRecipe,
+  initFiles: readonly InitFile[],
+  options: ProvisionOptions,
+  renew: boolean,
+): Promise<CachedImage> {
+  const cache = cacheOf(options);
+  const key = recipeDigest(recipe, initFiles);
+  const found = renew ? undefined : await cache.find(name, key);
+  if (found !== undefined) return found;
+
+  const { signal, mirror, suite } = options;
+  const step = (text: string) => (done: number, total: number) => options.progress?.({ step: text, done, total });
+  const debian = { signal, mirror, suite, step };
+  const work = async (directory: string): Promise<CachedImage> => {
+    // Another process may have made it while this one waited.
+    const made = renew ? undefined : await cache.find(name, key);
+    if (made !== undefined) return made;
+    const plan = await planDebian(recipe, join(directory, "apt"), debian);
+    const packages = Object.fromEntries(
+      [plan.kernel, plan.busybox, plan.firmware].map((candidate) => [candidate.name, candidate.version]),
+    );
+    const same = (await cache.list()).find(
+      (image) =>
+        image.name === name && image.recipe === key && JSON.stringify(image.packages) === JSON.stringify(packages),
+    );
+    if (same !== undefined) return same;
+    const output = join(directory, "image");
+    await mkdir(output);
+    await buildDebian(recipe, plan, output, initFiles, debian);
+    return cache.publish(output, { name, recipe: key, version: plan.kernel.version, packages });
+  };
+  return cache.build(work, signal, () => step("Waiting for another process that makes images")(0, 0));
+}
+
+/** Changes whenever the same packages would make another image. Memory and command line are not in the files. */
+function recipeDigest(recipe: DebianRecipe, initFiles: readonly InitFile[]): string {
+  const { suite, architecture, packages, modules } = recipe;
+  const made = JSON.stringify([BUILD_FORMAT, suite, architecture, packages, modules]);
+  return digest([made, ...initFiles.flatMap(({ path, data }) => [path, data])]);
+}
