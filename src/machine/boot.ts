@@ -82,6 +82,11 @@ const KERNEL_OFFSET = MEGAPAGE;
 /** The device tree stays below this address: early code may map little more. */
 const DTB_CEILING = 3072 * MIB;
 
+/** Addresses up to here are exact as numbers, with room to add sizes. */
+const MAX_PHYSICAL = 0xffff_ffff_ffffn;
+/** e_type of position-independent programs, such as OpenSBI's generic build. */
+const ET_DYN = 3;
+
 /** Plans a boot. @throws BootError */
 export function planBoot(options: BootOptions): BootPlan {
   try {
@@ -145,7 +150,7 @@ interface Placed {
 }
 
 function placeFirmware(bytes: Uint8Array): Placed {
-  if (isElf(bytes)) return placeElf("firmware", readElf(bytes));
+  if (isElf(bytes)) return placeElf("firmware", readElf(bytes), RAM_BASE);
   const load = { name: "firmware", address: RAM_BASE, bytes, size: bytes.length };
   return { loads: [load], entry: BigInt(RAM_BASE), end: RAM_BASE + bytes.length };
 }
@@ -158,7 +163,7 @@ function kernelBase(bios: BootOptions["bios"], image: KernelImage, firmware: Pla
 }
 
 function placeKernel(image: KernelImage, base: number): Placed {
-  if (image.kind === "elf") return placeElf("kernel", image.elf);
+  if (image.kind === "elf") return placeElf("kernel", image.elf, base);
   let address = base;
   let size = image.bytes.length;
   if (image.kind === "linux") {
@@ -170,19 +175,24 @@ function placeKernel(image: KernelImage, base: number): Placed {
   return { loads: [load], entry: BigInt(address), end: address + size };
 }
 
-function placeElf(name: string, elf: Elf): Placed {
+/** `base` is where a position-independent file goes that is linked outside RAM. */
+function placeElf(name: string, elf: Elf, base: number): Placed {
+  const lowest = elf.segments.reduce((low, s) => (s.physical < low ? s.physical : low), elf.segments[0]!.physical);
+  const inRam = lowest >= BigInt(RAM_BASE) && lowest <= MAX_PHYSICAL;
+  const bias = elf.type === ET_DYN && !inRam ? BigInt(base) - lowest : 0n;
   const loads: BootLoad[] = [];
   let end = 0;
-  let entry = elf.entry;
+  let entry = elf.entry + bias;
   for (const { physical, virtual, bytes, size } of elf.segments) {
-    if (physical < BigInt(RAM_BASE) || physical > 0xffff_ffff_ffffn)
+    const place = physical + bias;
+    if (place < BigInt(RAM_BASE) || place > MAX_PHYSICAL)
       throw new BootError(
         `The ${name} is an ELF to be loaded at 0x${physical.toString(16)}, below or beyond the RAM at ` +
           `0x${RAM_BASE.toString(16)}; link it for this board, or give the raw Image.`,
       );
     // The entry is a virtual address; without translation, its physical one is meant.
-    if (elf.entry >= virtual && elf.entry < virtual + BigInt(size)) entry = elf.entry - virtual + physical;
-    const address = Number(physical);
+    if (elf.entry >= virtual && elf.entry < virtual + BigInt(size)) entry = elf.entry - virtual + place;
+    const address = Number(place);
     loads.push({ name, address, bytes, size });
     end = Math.max(end, address + size);
   }

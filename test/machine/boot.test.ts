@@ -105,6 +105,17 @@ describe("firmware", () => {
   });
 });
 
+test("position-independent programs linked outside RAM go where raw ones do", () => {
+  const at = (physical: bigint, type: number): Uint8Array =>
+    makeElf([{ physical, bytes: new Uint8Array(64) }], { type, entry: physical + 4n });
+  const firmware = plan({ bios: at(0n, 3), kernel: at(0xffff_ffff_8000_0000n, 3) });
+  expect(word(firmware.rom, 24)).toBe(0x8000_0004n);
+  expect(word(firmware.rom, 56)).toBe(0x8020_0004n);
+  expect(load(firmware, "kernel").address).toBe(0x8020_0000);
+  expect(plan({ kernel: at(0x8123_4000n, 3) }).harts[0]!.pc).toBe(0x8123_4004n);
+  expect(() => plan({ kernel: at(0n, 2) })).toThrow("below or beyond");
+});
+
 test("none: the program is what runs first, and its HTIF words are found", () => {
   const source = ".globl _start, tohost, fromhost\n_start: j .\n.data\ntohost: .dword 0\nfromhost: .dword 0";
   const p = plan({ bios: "none", kernel: linkProgram(source, 0x8000_0000) });
