@@ -26,9 +26,7 @@ static void print_number(uint64_t value, unsigned base, int width, char pad) {
   while (n) putchar_uart(digits[--n]);
 }
 
-void printf(const char *format, ...) {
-  va_list args;
-  va_start(args, format);
+void vprintf(const char *format, va_list args) {
   for (; *format; format++) {
     if (*format != '%') {
       putchar_uart(*format);
@@ -71,5 +69,11 @@ void printf(const char *format, ...) {
         putchar_uart(*format);
     }
   }
+}
+
+void printf(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vprintf(format, args);
   va_end(args);
 }

@@ -21,6 +21,8 @@ void print(const char *text);
  */
 void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+void vprintf(const char *format, va_list args);
+
 /** Ends the machine through the test finisher: code 0 passes, others fail. */
 void machine_exit(int code) __attribute__((noreturn));
 
