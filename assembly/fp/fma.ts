@@ -114,7 +114,8 @@ export function fused64(a: u64, b: u64, c: u64, rm: u32): u64 {
       tl = t << (64 - distance);
       t >>= distance;
     } else if (distance < -63) {
-      sl = shiftRightSticky(s, -distance - 64) | u64(sl != 0);
+      // Below c's guard bits: only that it isn't zero matters.
+      sl = 1;
       s = 0;
       e -= distance;
     } else if (distance < 0) {

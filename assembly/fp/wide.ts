@@ -27,22 +27,18 @@ export let remainder: u64 = 0;
 
 /**
  * floor(n × 2^64 / d), the remainder in `remainder`; needs bit 63 of d set and
- * n < d. Long division with two digits of 32 bits (Knuth, TAOCP 2, 4.3.1,
- * algorithm D): each digit's estimate is at most 2 too large.
+ * 2n < d. Long division with two digits of 32 bits (Knuth, TAOCP 2, 4.3.1,
+ * algorithm D). A digit's estimate is at most 2 too large, the first, as 2n < d,
+ * at most 1.
  */
 export function divideHigh(n: u64, d: u64): u64 {
   const dh = d >> 32;
   const dl = d & LOW;
   let high = n / dh;
-  let rest = n - high * dh;
-  while (high > LOW || high * dl > (rest << 32)) {
-    high--;
-    rest += dh;
-    if (rest > LOW) break;
-  }
+  if (high * dl > ((n - high * dh) << 32)) high--;
   n = (n << 32) - high * d;
   let low = n / dh;
-  rest = n - low * dh;
+  let rest = n - low * dh;
   while (low > LOW || low * dl > (rest << 32)) {
     low--;
     rest += dh;

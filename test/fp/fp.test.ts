@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileAssembly } from "../support/asc.ts";
 import { fastOperations, type Operation, operations } from "./operations.ts";
 import { type Answers, type Oracle, openOracle } from "./oracle.ts";
-import { floatVectors, formats, integerVectors } from "./vectors.ts";
+import { directedVectors, floatVectors, formats, integerVectors } from "./vectors.ts";
 
 const MODES = ["rne", "rtz", "rdn", "rup", "rmm"];
 const NX = 1;
@@ -88,15 +88,20 @@ describe("exact operations against the instructions", () => {
     const modes = operation.rounds ? MODES.length : 1;
     const vectors = vectorsFor(operation, EVALUATIONS / modes);
     expect(differences(operation, vectors, oracle.run(operation, vectors, modes))).toEqual([]);
+    if (operation.from === "int") return;
+    const directed = directedVectors(formats[operation.from], operation.arity);
+    expect(differences(operation, directed, oracle.run(operation, directed, modes))).toEqual([]);
   });
 });
 
 describe("fast operations against the instructions", () => {
   it.each(fastOperations.map((operation) => [operation.name, operation] as const))("%sFast", (_, operation) => {
-    const vectors = vectorsFor(operation, FAST_VECTORS);
-    const answers = oracle.run(operation, vectors, MODES.length);
-    expect(differences(operation, vectors, answers, 0)).toEqual([]);
-    expect(differences(operation, vectors, answers, NX)).toEqual([]);
+    const directed = directedVectors(formats[operation.from as "f32" | "f64"], operation.arity);
+    for (const vectors of [vectorsFor(operation, FAST_VECTORS), directed]) {
+      const answers = oracle.run(operation, vectors, MODES.length);
+      expect(differences(operation, vectors, answers, 0)).toEqual([]);
+      expect(differences(operation, vectors, answers, NX)).toEqual([]);
+    }
   });
 });
 

@@ -32,6 +32,31 @@ interface Fields {
   fraction: number;
 }
 
+/** Exponent and fraction of the ends of each class of numbers. */
+function specials({ fraction, bias }: Format): [number, number][] {
+  const ones = 2 ** fraction - 1;
+  const half = (ones + 1) / 2;
+  const top = 2 * bias + 1;
+  return [
+    [0, 0],
+    [0, 1],
+    [0, half],
+    [0, ones],
+    [1, 0],
+    [1, 1],
+    [bias, 0],
+    [bias, 1],
+    [bias - 1, ones],
+    [top - 1, 0],
+    [top - 1, ones],
+    [top, 0],
+    [top, 1],
+    [top, half - 1],
+    [top, half],
+    [top, half + 1],
+  ];
+}
+
 class Source {
   readonly #next: () => number;
   readonly #format: Format;
@@ -84,25 +109,7 @@ class Source {
   }
 
   #special(): Fields {
-    const half = (this.#ones + 1) / 2;
-    const list: [number, number][] = [
-      [0, 0],
-      [0, 1],
-      [0, half],
-      [0, this.#ones],
-      [1, 0],
-      [1, 1],
-      [this.#format.bias, 0],
-      [this.#format.bias, 1],
-      [this.#format.bias - 1, this.#ones],
-      [this.#top - 1, 0],
-      [this.#top - 1, this.#ones],
-      [this.#top, 0],
-      [this.#top, 1],
-      [this.#top, half - 1],
-      [this.#top, half],
-      [this.#top, half + 1],
-    ];
+    const list = specials(this.#format);
     return this.#fields(...list[this.below(list.length)]!);
   }
 
@@ -201,28 +208,61 @@ function value({ negative, exponent, fraction }: Fields, format: Format): number
   return (negative ? -scaled : scaled) * 2 ** (Math.max(exponent, 1) - bias);
 }
 
+function pack(triples: Fields[][], format: Format): BigUint64Array {
+  const words = new Uint32Array(triples.length * 6);
+  let at = 0;
+  for (const { negative, exponent, fraction } of triples.flat()) {
+    const sign = (negative ? 1 : 0) << 31;
+    if (format.fraction === 23) {
+      words[at] = sign | (exponent << 23) | fraction;
+    } else {
+      words[at] = fraction >>> 0;
+      words[at + 1] = sign | (exponent << 20) | Math.floor(fraction / 2 ** 32);
+    }
+    at += 2;
+  }
+  return new BigUint64Array(words.buffer);
+}
+
 /** `count` triples (a, b, c) of bit patterns, zero-extended to 64 bits. */
 export function floatVectors(seed: number, format: Format, count: number): BigUint64Array {
   const source = new Source(seed, format);
-  const words = new Uint32Array(count * 6);
-  let at = 0;
-  const write = ({ negative, exponent, fraction }: Fields) => {
-    if (format.fraction === 23) {
-      words[at] = ((negative ? 1 : 0) << 31) | (exponent << 23) | fraction;
-    } else {
-      words[at] = fraction >>> 0;
-      words[at + 1] = ((negative ? 1 : 0) << 31) | (exponent << 20) | Math.floor(fraction / 2 ** 32);
-    }
-    at += 2;
-  };
-  for (let i = 0; i < count; i++) {
+  const triples = Array.from({ length: count }, () => {
     const a = source.number();
     const b = source.second(a);
-    write(a);
-    write(b);
-    write(source.third(a, b));
+    return [a, b, source.third(a, b)];
+  });
+  return pack(triples, format);
+}
+
+/**
+ * Every combination of special operands; for three operands also sums whose last
+ * rounding hangs on one bit far below: a × b = 2^(2n) + 1 for
+ * a, b = 2^n ± 2^((n + 1) / 2) + 1 (Aurifeuille), plus or minus a power of two.
+ */
+export function directedVectors(format: Format, arity: 1 | 2 | 3): BigUint64Array {
+  const { fraction, bias } = format;
+  const list = [false, true].flatMap((negative) =>
+    specials(format).map(([exponent, fraction]): Fields => ({ negative, exponent, fraction })),
+  );
+  const [one] = list;
+  const seconds = arity > 1 ? list : [one!];
+  const thirds = arity > 2 ? list : [one!];
+  const triples = list.flatMap((a) => seconds.flatMap((b) => thirds.map((c) => [a, b, c])));
+  if (arity === 3) {
+    const n = fraction === 52 ? 41 : 23;
+    const unit = 2 ** (fraction - n);
+    const middle = 2 ** ((n + 1) / 2);
+    const a = { negative: false, exponent: bias + n, fraction: (middle + 1) * unit };
+    const b = { negative: false, exponent: bias + n - 1, fraction: (2 ** n - 2 * middle + 2) * unit };
+    for (let distance = 0; distance < 72; distance++) {
+      for (const negative of [false, true]) {
+        triples.push([a, b, { negative, exponent: bias + 2 * n + distance, fraction: 0 }]);
+        triples.push([a, b, { negative, exponent: bias + 2 * n + distance, fraction: 1 }]);
+      }
+    }
   }
-  return new BigUint64Array(words.buffer);
+  return pack(triples, format);
 }
 
 /** `count` triples whose first is an integer register: every width, runs, ends and halfway cases. */
