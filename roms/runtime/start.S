@@ -48,6 +48,8 @@ trap_entry:
   sd t0, trap_value, t1
   li t0, 3 << 11            # continue in M-mode, whatever mode trapped
   csrs mstatus, t0
+  li t0, 1 << 17            # and with its own loads and stores: mret leaves MPRV
+  csrc mstatus, t0
   csrr t0, mscratch
   mret
 
