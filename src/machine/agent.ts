@@ -170,12 +170,12 @@ export class GuestAgent {
       this.#finish();
       return;
     }
-    const sink = run.options[stream];
-    let result: void | Promise<void>;
+    let result: ReturnType<Sink> | undefined;
     try {
-      result = sink?.(bytes);
+      result = run.options[stream]?.(bytes);
     } catch (error) {
       fail(run, error);
+      result = undefined;
     }
     if (!(result instanceof Promise)) {
       this.#finish();

@@ -135,7 +135,7 @@ export class MmioTransport implements Device, Notifier {
     this.#queueSel = queueSel;
     this.#interruptStatus = interruptStatus;
     device?.();
-    this.#setInterrupt(interruptStatus !== 0);
+    if (this.device) this.#setInterrupt(interruptStatus !== 0);
   }
 
   #readRegister(register: number): number {
