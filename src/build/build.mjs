@@ -1,0 +1,140 @@
+/** Builds dist/: the core, the bundles and the types, each when its inputs have changed. */
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Failure, ROOT, step } from "./run.mjs";
+
+/** Bundles by their file in dist/. */
+const BUNDLES = {
+  "cli.js": "src/cli/main.ts",
+  "node.js": "src/node.ts",
+  "executor.js": "src/host/node/executor.ts",
+  "bench.js": "bench/main.ts",
+};
+const STAMPS = "dist/build.json";
+const TOOLS = ["package.json", "package-lock.json", "tsconfig.json", "src/build/build.mjs"];
+
+/** Products: what they are made from, what is made, and how. */
+const PRODUCTS = {
+  core: {
+    inputs: ["assembly", "asconfig.json", ...TOOLS],
+    outputs: ["dist/core.wasm"],
+    make: makeCore,
+  },
+  bundles: {
+    inputs: ["src", "bench", ...TOOLS],
+    outputs: bundles().map(([name]) => `dist/${name}`),
+    make: makeBundles,
+  },
+  types: {
+    inputs: ["src", ...TOOLS],
+    outputs: ["dist/types/src/node.d.ts"],
+    make: makeTypes,
+  },
+};
+
+/** Those whose source is there. */
+function bundles() {
+  return Object.entries(BUNDLES).filter(([, entry]) => existsSync(join(ROOT, entry)));
+}
+
+/** @param {{ types: boolean }} options whether the declarations of a release are wanted too */
+export async function build({ types }) {
+  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  const names = types ? ["core", "bundles", "types"] : ["core", "bundles"];
+  for (const name of names) {
+    const { inputs, outputs, make } = PRODUCTS[name];
+    const digest = digestOf(inputs);
+    if (readStamps()[name] === digest && outputs.every((path) => existsSync(join(ROOT, path)))) continue;
+    // What is half made never gets a name that anybody reads.
+    const work = `dist/.build-${name}-${process.pid}`;
+    mkdirSync(join(ROOT, work), { recursive: true });
+    try {
+      await make(work);
+    } finally {
+      rmSync(join(ROOT, work), { recursive: true, force: true });
+    }
+    replace(STAMPS, `${JSON.stringify({ ...readStamps(), [name]: digest }, null, 2)}\n`);
+  }
+}
+
+async function makeCore(work) {
+  const asc = ["node_modules/assemblyscript/bin/asc.js", "--config", "asconfig.json", "--target", "release"];
+  const outputs = ["--outFile", `${work}/core.wasm`, "--textFile", `${work}/core.wat`];
+  const remedy = "correct the AssemblyScript sources";
+  await step("Compiling the core", 30, remedy, "node", [...asc, ...outputs]);
+  for (const name of ["core.wat", "core.wasm"]) move(`${work}/${name}`, `dist/${name}`);
+}
+
+async function makeBundles(work) {
+  const { build: bundle, formatMessages } = await import("esbuild");
+  const entryPoints = bundles().map(([name, entry]) => ({ in: entry, out: name.replace(/\.js$/, "") }));
+  try {
+    await bundle({
+      entryPoints,
+      outdir: work,
+      absWorkingDir: ROOT,
+      bundle: true,
+      // Dependencies are installed with the package: a bundled copy would be a second one.
+      packages: "external",
+      platform: "node",
+      target: "node20",
+      format: "esm",
+      sourcemap: "linked",
+      sourcesContent: false,
+      logLevel: "silent",
+    });
+  } catch (error) {
+    const said = await formatMessages(error.errors ?? [], { kind: "error" });
+    throw new Failure("Bundling failed; correct the TypeScript sources.", said.join("") || String(error));
+  }
+  for (const name of readdirSync(join(ROOT, work)).sort()) move(`${work}/${name}`, `dist/${name}`);
+}
+
+async function makeTypes(work) {
+  const types = `${work}/types`;
+  const tsc = ["node_modules/typescript/bin/tsc", "-p", "src/build/tsconfig.types.json", "--outDir", types];
+  await step("Writing the types", 15, "correct the TypeScript sources", "node", tsc);
+  rmSync(join(ROOT, "dist/types"), { recursive: true, force: true });
+  move(types, "dist/types");
+}
+
+/** A digest of all files at these paths and below, by name and content. */
+function digestOf(paths) {
+  const hash = createHash("sha256").update(process.version.split(".")[0]);
+  const add = (path) => {
+    const entries = readdirSync(join(ROOT, path), { withFileTypes: true });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (entry.isDirectory()) add(`${path}/${entry.name}`);
+      else addFile(`${path}/${entry.name}`);
+    }
+  };
+  const addFile = (path) => {
+    const bytes = readFileSync(join(ROOT, path));
+    hash.update(`${path}\0${bytes.length}\0`).update(bytes);
+  };
+  for (const path of paths) {
+    if (/\.\w+$/.test(path)) addFile(path);
+    else add(path);
+  }
+  return hash.digest("hex");
+}
+
+function readStamps() {
+  try {
+    return JSON.parse(readFileSync(join(ROOT, STAMPS), "utf8"));
+  } catch {
+    return {};
+  }
+}
+
+function move(from, to) {
+  renameSync(join(ROOT, from), join(ROOT, to));
+}
+
+function replace(path, text) {
+  const next = join(ROOT, `${path}.${process.pid}`);
+  writeFileSync(next, text);
+  renameSync(next, join(ROOT, path));
+}

@@ -1,0 +1,59 @@
+/** Runs the tests; the last line says how many passed and failed. */
+
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { Failure, ROOT, run } from "./run.mjs";
+
+/** What tests run beside Node, and Debian's packages that have it. */
+const PROGRAMS = {
+  "apt-get": "apt",
+  cpio: "cpio",
+  dtc: "device-tree-compiler",
+  gcc: "gcc",
+  gpgv: "gpgv",
+  "qemu-riscv64": "qemu-user",
+  "qemu-system-riscv64": "qemu-system-misc",
+  "riscv64-linux-gnu-as": "binutils-riscv64-linux-gnu",
+  "riscv64-linux-gnu-gcc": "gcc-riscv64-linux-gnu",
+  script: "bsdutils",
+  xz: "xz-utils",
+};
+const FILES = {
+  "/usr/include/stdio.h": "libc6-dev",
+  "/usr/riscv64-linux-gnu/include/stdio.h": "libc6-dev-riscv64-cross",
+  "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+};
+
+/** @param {readonly string[]} args for vitest, such as a folder of test/ @returns the exit status */
+export async function test(args) {
+  const packages = missingPackages();
+  if (packages.length > 0)
+    throw new Failure(`The tests need more programs: install Debian's packages ${packages.join(" ")}.`);
+  // One file for each run, since several may run at a time.
+  const counts = join(ROOT, `dist/test/counts-${process.pid}.json`);
+  mkdirSync(join(ROOT, "dist/test"), { recursive: true });
+  const reporters = ["--reporter=default", "--reporter=./src/build/count-reporter.mjs"];
+  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--dir", "test", ...reporters, ...args];
+  try {
+    const status = await run("node", vitest, { show: true, env: { WARDIAN_TEST_COUNTS: counts } });
+    if (!existsSync(counts)) throw new Failure("The tests could not be run to their end; see above.");
+    const { passed, failed, skipped } = JSON.parse(readFileSync(counts, "utf8"));
+    if (skipped > 0) process.stdout.write(`${skipped} skipped\n`);
+    // Whatever the runner finds wrong outside of tests counts too.
+    const wrong = status !== 0 && failed === 0 ? 1 : failed;
+    process.stdout.write(`${passed} passed, ${wrong} failed\n`);
+    return wrong > 0 ? 1 : 0;
+  } finally {
+    rmSync(counts, { force: true });
+  }
+}
+
+function missingPackages() {
+  const path = (process.env.PATH ?? "").split(delimiter);
+  const isProgram = (name) => path.some((directory) => existsSync(join(directory, name)));
+  const packages = [
+    ...Object.entries(PROGRAMS).filter(([name]) => !isProgram(name)),
+    ...Object.entries(FILES).filter(([file]) => !existsSync(file)),
+  ];
+  return [...new Set(packages.map(([, name]) => name))].sort();
+}
