@@ -2,8 +2,9 @@
 
 import { H_LINES, H_MENVCFG, H_STIMECMP } from "../abi";
 import { IP_MTIP, IP_STIP } from "../hart/state";
-import { ENV_STCE, NEVER } from "../hart/time";
+import { ENV_STCE, NEVER, TICK_NS, wallclockNow } from "../hart/time";
 import { aclintMtimecmp } from "./aclint";
+import { rtcDeadline } from "./rtc";
 
 /** Sets the timer lines of a hart from the time. */
 export function timerLines(h: usize, hart: u32, now: u64): void {
@@ -23,4 +24,12 @@ export function timerDeadline(h: usize, hart: u32, now: u64): u64 {
     if (s > now && s < next) next = s;
   }
   return next;
+}
+
+/** The mtime after `now` at which the clock's alarm goes off, or NEVER. */
+export function clockDeadline(now: u64): u64 {
+  const alarm = rtcDeadline();
+  if (alarm == NEVER) return NEVER;
+  const clock = wallclockNow();
+  return now + (alarm > clock ? (alarm - clock + TICK_NS - 1) / TICK_NS : 1);
 }

@@ -3,11 +3,11 @@
 import {
   DEV_MACHINE, H_INSTRET, H_INSTRET_END, H_LEFT, H_STATE, H_TIME_BIAS, HART_RUNNING, HART_STOPPED, M_CURRENT, M_HARTS, M_TICK,
 } from "../abi";
-import { rtcDeadline } from "../devices/rtc";
-import { timerDeadline } from "../devices/timer";
+import { rtcTick } from "../devices/rtc";
+import { clockDeadline, timerDeadline } from "../devices/timer";
 import { interruptsEnabled } from "../hart/interrupt";
 import { hartAt } from "../hart/state";
-import { counted, NEVER, timeNow, TICK_NS, wallclockNow } from "../hart/time";
+import { counted, NEVER, timeNow, TICK_NS } from "../hart/time";
 
 /** Makes `hart` the one whose clock devices read, between slices. */
 function view(hart: u32): usize {
@@ -25,6 +25,10 @@ function view(hart: u32): usize {
 function ticksToEvent(): u64 {
   const harts = load<u32>(DEV_MACHINE, M_HARTS);
   let least = NEVER;
+  if (harts) {
+    view(0);
+    rtcTick(); // may raise a line
+  }
   for (let i: u32 = 0; i < harts; i++) {
     const h = view(i);
     const state = load<u32>(h, H_STATE);
@@ -34,11 +38,10 @@ function ticksToEvent(): u64 {
     const deadline = timerDeadline(h, i, now);
     if (deadline != NEVER && deadline - now < least) least = deadline - now;
   }
-  const alarm = rtcDeadline();
-  if (harts && alarm != NEVER) {
-    const clock = wallclockNow();
-    const ticks = alarm > clock ? (alarm - clock + TICK_NS - 1) / TICK_NS : 0;
-    if (ticks < least) least = ticks;
+  if (harts) {
+    const now = timeNow();
+    const alarm = clockDeadline(now);
+    if (alarm != NEVER && alarm - now < least) least = alarm - now;
   }
   return least;
 }

@@ -6,7 +6,8 @@ import {
   M_FLAGS, M_HARTS, MF_SBI, RUN_BAD, RUN_BUDGET, RUN_EXIT, RUN_IDLE, RUN_STOPPED, RUN_TRAPS, RUN_WAIT, ST_EVENT, ST_STEP,
   ST_TRAP, ST_WAIT, TLB_FETCH,
 } from "../abi";
-import { timerDeadline, timerLines } from "../devices/timer";
+import { rtcTick } from "../devices/rtc";
+import { clockDeadline, timerDeadline, timerLines } from "../devices/timer";
 import { interruptDue, interruptsEnabled } from "../hart/interrupt";
 import {
   count, EXC_BREAK, EXC_ECALL_S, EXC_ILLEGAL, getPc, hartAt, TVAL_RAW,
@@ -46,6 +47,7 @@ export function run(hart: u32, n: i32): i32 {
       if (load<u32>(DEV_MACHINE, M_EXIT) != EXIT_NONE) return RUN_EXIT;
       const state = load<u32>(h, H_STATE);
       if (state == HART_STOPPED) return RUN_STOPPED;
+      rtcTick();
       const now = timeNow();
       timerLines(h, hart, now);
       if (state != HART_RUNNING) {
@@ -54,7 +56,9 @@ export function run(hart: u32, n: i32): i32 {
       }
       limit = goal;
       if (counted()) {
-        const until = instructionsUntil(h, timerDeadline(h, hart, now));
+        const timer = timerDeadline(h, hart, now);
+        const alarm = clockDeadline(now);
+        const until = instructionsUntil(h, timer < alarm ? timer : alarm);
         if (until < goal - done) limit = done + until;
       }
     }

@@ -33,6 +33,7 @@ export const EXTENSIONS: readonly string[] = [
   "zicbom",
   "zicboz",
   "zicntr",
+  "zicond",
   "zicsr",
   "zifencei",
   "zihintpause",

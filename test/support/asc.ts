@@ -10,7 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
  * module. The memory is imported as `env.memory`, as in the product.
  */
 export async function compileAssembly(entry: string, extra: string[] = []): Promise<WebAssembly.Module> {
-  const outFile = join("dist/test", entry.replace(/[^a-z0-9]+/gi, "-") + ".wasm");
+  const outFile = join("dist/test", entry.replace(/[^a-z0-9]+/gi, "-") + `-${process.pid}.wasm`);
   mkdirSync(join(root, "dist/test"), { recursive: true });
   const { error, stderr } = await asc.main([
     entry,
