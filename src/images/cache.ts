@@ -31,7 +31,7 @@ const LOCK = ".lock";
 
 /** The user's cache directory for Wardian (XDG Base Directory Specification). */
 export function defaultCacheDirectory(): string {
-  const base = process.env["XDG_CACHE_HOME"];
+  const base = process.env.XDG_CACHE_HOME;
   // The specification: a relative path is to be ignored.
   return join(base?.startsWith("/") === true ? base : join(homedir(), ".cache"), "wardian");
 }
