@@ -62,7 +62,9 @@ function modinfo(name: string, data: Uint8Array): Uint8Array {
     const section = (index: number): Uint8Array => {
       const at = table + index * SECTION_SIZE;
       const offset = Number(view.getBigUint64(at + SH_OFFSET, true));
-      return data.subarray(offset, offset + Number(view.getBigUint64(at + SH_SIZE, true)));
+      const end = offset + Number(view.getBigUint64(at + SH_SIZE, true));
+      if (end > data.length) throw new RangeError("a section is cut short");
+      return data.subarray(offset, end);
     };
     const names = Buffer.from(section(view.getUint16(E_SHSTRNDX, true))).toString("latin1");
     for (let index = 0; index < view.getUint16(E_SHNUM, true); index++) {

@@ -60,8 +60,17 @@ describe("a guest from a signed mirror", () => {
   });
 
   it("is made once by processes that ask at the same time", async () => {
-    const two = await Promise.all([provision("debian", options()), provision("debian", options())]);
+    const steps = new Set<string>();
+    let made = 0;
+    const progress = ({ step, done, total }: ImageProgress) => {
+      steps.add(step);
+      if (step.startsWith("Making") && done === total) made++;
+    };
+    const ask = () => provision("debian", { ...options(), progress });
+    const two = await Promise.all([ask(), ask()]);
     expect(two[0]).toEqual(two[1]);
+    expect(made).toBe(1);
+    expect(steps).toContain("Waiting for another process that makes images");
     expect(await leftovers()).toHaveLength(1);
   });
 
