@@ -1,0 +1,28 @@
+/** The machines that a suite runs on: wardian as its users start it, and its peers. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { runTool, type Usage } from "./command.ts";
+import { BenchError } from "./errors.ts";
+import { packageRoot } from "./paths.ts";
+import type { Qemu } from "./qemu.ts";
+
+export interface Machines {
+  /** Undefined when only peers are measured. */
+  readonly wardian: Wardian | undefined;
+  readonly qemus: readonly Qemu[];
+  /** Also as a program of the host, where there is one. */
+  readonly native: boolean;
+}
+
+export interface Wardian {
+  /** Runs the command line. */
+  run(args: readonly string[]): Promise<Usage>;
+}
+
+/** The built command line. @throws BenchError when it isn't built */
+export function findWardian(): Wardian {
+  const cli = join(packageRoot(), "dist", "cli.js");
+  if (!existsSync(cli)) throw new BenchError("wardian isn't built: run npm run build first");
+  return { run: (args) => runTool([process.execPath, cli, ...args], "install the package nodejs") };
+}

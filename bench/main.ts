@@ -1,0 +1,123 @@
+/**
+ * The benchmark runner.
+ *
+ *     npm run bench -- kernels boot micro --against qemu --against native --json results.json
+ */
+
+import { writeFile } from "node:fs/promises";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { ImageError } from "../src/images/index.ts";
+import { BenchError } from "./errors.ts";
+import { KERNELS } from "./kernels.ts";
+import { findWardian, type Machines } from "./machines.ts";
+import { findQemus } from "./qemu.ts";
+import { formatTable, type Row } from "./report.ts";
+import { runBoot } from "./suites/boot.ts";
+import { runKernels } from "./suites/kernels.ts";
+import { runMicro } from "./suites/micro.ts";
+
+const SUITES = ["kernels", "boot", "micro"] as const;
+type Suite = (typeof SUITES)[number];
+const PEERS = ["qemu", "native"] as const;
+type Peer = (typeof PEERS)[number];
+
+interface Options {
+  against: Peer[];
+  json?: string;
+  runs: number;
+  scale: number;
+  kernel: string[];
+  peersOnly: boolean;
+}
+
+const MICRO_MS = 500;
+
+const collect = (value: string, previous: string[]): string[] => [...previous, value];
+
+function oneOf<T extends string>(value: string, known: readonly T[]): T {
+  const found = known.find((name) => name === value);
+  if (!found) throw new InvalidArgumentError(`It is one of ${known.join(", ")}.`);
+  return found;
+}
+
+function positive(text: string, whole: boolean): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value) || (whole && !Number.isInteger(value)))
+    throw new InvalidArgumentError(`It is a ${whole ? "whole " : ""}number above 0.`);
+  return value;
+}
+
+async function measure(suites: readonly Suite[], options: Options): Promise<Row[]> {
+  const terminal = process.stderr.isTTY;
+  const say = (what: string) => {
+    process.stderr.write(terminal ? `\r\x1b[K${what}` : `${what}\n`);
+  };
+  const onMachines = suites.some((suite) => suite !== "micro");
+  const machines: Machines = {
+    wardian: onMachines && !options.peersOnly ? findWardian() : undefined,
+    qemus: onMachines && options.against.includes("qemu") ? await findQemus(say) : [],
+    native: options.against.includes("native"),
+  };
+  const kernels = KERNELS.filter(({ name }) => !options.kernel.length || options.kernel.includes(name));
+  const rows: Row[] = [];
+  try {
+    for (const suite of suites) {
+      if (suite === "kernels") rows.push(...(await runKernels(machines, { ...options, kernels }, say)));
+      if (suite === "boot") rows.push(...(await runBoot(machines, options.runs, say)));
+      if (suite === "micro") rows.push(...(await runMicro(MICRO_MS, say)));
+    }
+  } finally {
+    if (terminal) process.stderr.write("\r\x1b[K");
+  }
+  return rows;
+}
+
+/** Parses arguments, measures, reports. Returns the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  let code = 0;
+  const program = new Command("bench")
+    .description("Measure wardian, alone or against its peers on this machine")
+    .argument("[suites...]", `any of ${SUITES.join(", ")}; kernels unless told`)
+    .addOption(
+      new Option("--against <peer>", "also run on this peer; may be given again: qemu, native")
+        .argParser((value: string, previous: Peer[]) => [...previous, oneOf(value, PEERS)])
+        .default([] as Peer[], "none"),
+    )
+    .option("--json <file>", "write the results as JSON")
+    .option("--runs <n>", "times that each is run; the median counts", (text) => positive(text, true), 3)
+    .option("--scale <factor>", "multiplies the kernels' work", (text) => positive(text, false), 1)
+    .addOption(
+      new Option("--kernel <name>", "only this kernel; may be given again")
+        .argParser((value: string, previous: string[]) =>
+          collect(
+            oneOf(
+              value,
+              KERNELS.map(({ name }) => name),
+            ),
+            previous,
+          ),
+        )
+        .default([] as string[], "all"),
+    )
+    .option("--peers-only", "leave wardian itself out", false)
+    .action(async (names: string[], options: Options) => {
+      try {
+        const suites = names.length ? names.map((name) => oneOf(name, SUITES)) : (["kernels"] as const);
+        const rows = await measure(suites, options);
+        process.stdout.write(`${formatTable(rows)}\n`);
+        if (options.json) await writeFile(options.json, `${JSON.stringify(rows, null, 2)}\n`);
+      } catch (error) {
+        if (error instanceof InvalidArgumentError) process.stderr.write(`${names.join(" ")}: ${error.message}\n`);
+        else if (error instanceof BenchError || error instanceof ImageError) process.stderr.write(`${error.message}\n`);
+        else throw error;
+        code = 1;
+      }
+    });
+  await program.parseAsync(args, { from: "user" });
+  return code;
+}
+
+// The programs measured are in groups of their own; leaving by exit ends them too.
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
+process.exitCode = await main(process.argv.slice(2));
