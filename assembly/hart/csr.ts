@@ -256,7 +256,7 @@ function setSatp(h: usize, v: u64): u32 {
 /** 3.7.1: locked entries keep; R=0 W=1 is reserved and keeps as well. */
 function setPmpConfig(h: usize, first: u32, v: u64): u32 {
   for (let i: u32 = 0; i < 8; i++) {
-    const at = h + H_PMPCFG + first * 2 + i;
+    const at = h + H_PMPCFG + first + i;
     const c = <u8>(v >> (i << 3)) & 0x9f;
     if (load<u8>(at) & 0x80 || (c & 3) == 2) continue;
     store<u8>(at, c);

@@ -10,12 +10,14 @@ import { ENV_STCE } from "./time";
 
 /** M-mode, everything else zero. */
 export function hartReset(h: usize, id: u32): void {
+  // The TLB banks stay where they are: another generation makes their entries stale.
+  const generation = load<u32>(h, H_TLB_GEN) + 1;
   memory.fill(h, 0, H_END);
   store<u32>(h, id, H_ID);
   store<u32>(h, PRV_M, H_PRV);
   store<u64>(h, RES_NONE, H_RES_ADDR);
   store<u64>(h, u64.MAX_VALUE, H_STIMECMP);
-  store<u32>(h, 1, H_TLB_GEN);
+  store<u32>(h, generation ? generation : 1, H_TLB_GEN);
   store<u32>(h, HART_RUNNING, H_STATE);
 }
 
