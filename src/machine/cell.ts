@@ -40,6 +40,8 @@ export interface CellHost {
   readonly entropy: Entropy;
   /** What the guest has written to its console. */
   console(bytes: Uint8Array): void;
+  /** Input has come in: an idle cell has something to do. */
+  wake?(): void;
   /** Lines of the execution trace, if it is traced. */
   trace?(text: string): void;
 }
@@ -98,6 +100,8 @@ export class Cell {
   /** Host's milliseconds at the guest's time 0, moved on by every pause. */
   #epoch: number;
   #pausedAt: number | undefined;
+  /** Something came to the door since it was last opened. */
+  #pushed = false;
   /** Counted mode: the guest was idle, and its time may skip to the next event. */
   #skip = false;
 
@@ -106,6 +110,10 @@ export class Cell {
     this.options = options;
     this.#host = host;
     this.#epoch = host.now();
+    this.door.onPush = () => {
+      this.#pushed = true;
+      host.wake?.();
+    };
     this.core = Core.create(
       module,
       {
@@ -166,18 +174,17 @@ export class Cell {
   /** Runs the machine for about `milliseconds`, less if it falls idle or ends. */
   slice(milliseconds: number): SliceResult {
     const until = this.#host.now() + milliseconds;
-    if (this.#skip) {
-      // Still nothing came in: whatever did is delivered at the time before.
-      if (!this.door.pending) this.core.calls.skipIdle();
-      this.#skip = false;
-    }
+    // Counted time goes on to the event that was slept for, unless input came in before it.
+    if (this.#skip && !this.#pushed) this.core.calls.skipIdle();
+    this.#skip = false;
     for (;;) {
+      this.#pushed = false;
       if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
       const idle = this.#tracer ? this.#tracer.round(QUANTUM_SMP) : this.#round();
       this.#drainConsole();
       const exit = this.#exit();
       if (exit) return { state: "exit", exit };
-      if (idle) {
+      if (idle && !this.#pushed) {
         const nanoseconds = this.core.calls.idleTime();
         if (nanoseconds !== 0) {
           this.#skip = this.options.deterministic;

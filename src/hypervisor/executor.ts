@@ -1,0 +1,291 @@
+/**
+ * An executor: runs cells in slices, one after another, and sleeps when all of
+ * them are idle. One per worker; the worker's start-up gives it its wire, its
+ * clocks and its event loop.
+ */
+
+import type { Entropy } from "../backends/entropy.ts";
+import { Cell, type Exit } from "../machine/cell.ts";
+import type { Answer, CellSpec, Report, Request, Stream, Wire } from "./protocol.ts";
+
+export interface ExecutorHost {
+  /** Milliseconds from any fixed point, never going back. */
+  now(): number;
+  /** Nanoseconds since 1970. */
+  wallclock(): number;
+  /** Random bytes for a cell; from a fixed sequence if it is to be deterministic. */
+  entropy(deterministic: boolean): Entropy;
+  /** Calls back as soon as what waits in the event loop has been seen to. */
+  soon(callback: () => void): void;
+  /** Calls back after some milliseconds. @returns cancels it */
+  later(milliseconds: number, callback: () => void): () => void;
+}
+
+/** Milliseconds that a cell runs before others, and messages, have their turn. */
+const SLICE_MS = 5;
+/** Output that may be on its way to the owner before the guest must wait. */
+const OUTPUT_LIMIT = 4 * 1024 * 1024;
+/** The longest sleep that timers can be asked for. */
+const LONGEST_SLEEP_MS = 2 ** 30;
+
+interface Running {
+  readonly id: number;
+  readonly spec: CellSpec;
+  readonly cell: Cell;
+  state: "ready" | "running" | "paused" | "ended";
+  /** When an idle cell wants to run again; undefined: when input comes. */
+  wakeAt: number | undefined;
+  idle: boolean;
+  /** Bytes of output that the owner hasn't taken. */
+  outstanding: number;
+  /** Sinks of commands that wait for the owner, by stream. */
+  readonly waiting: Map<Stream, { bytes: number; done: () => void }[]>;
+  execs: number;
+}
+
+export class Executor {
+  readonly #wire: Wire<Report, Request>;
+  readonly #host: ExecutorHost;
+  readonly #cells = new Map<number, Running>();
+  #scheduled = false;
+  #cancelSleep: (() => void) | undefined;
+
+  constructor(wire: Wire<Report, Request>, host: ExecutorHost) {
+    this.#wire = wire;
+    this.#host = host;
+    wire.onMessage = (message) => this.#handle(message);
+  }
+
+  #handle(message: Request): void {
+    if (message.type === "create") {
+      this.#create(message.vm, message.module, message.spec);
+      return;
+    }
+    const vm = this.#cells.get(message.vm);
+    if (message.type === "input") {
+      if (vm && vm.state !== "ended") vm.cell.door.push({ kind: "terminal", bytes: message.bytes });
+      return;
+    }
+    if (message.type === "taken") {
+      if (vm) this.#taken(vm, message.stream, message.bytes);
+      return;
+    }
+    const { call } = message;
+    if (!vm) {
+      this.#refuse(message.vm, call, new Error("The machine is gone."));
+      return;
+    }
+    try {
+      switch (message.type) {
+        case "start":
+        case "resume":
+          if (vm.state === "ready" || vm.state === "paused") {
+            vm.cell.resume();
+            vm.state = "running";
+            vm.idle = false;
+            this.#schedule();
+          }
+          this.#answer(vm, call, undefined);
+          break;
+        case "pause":
+          if (vm.state === "running") {
+            vm.cell.pause();
+            vm.state = "paused";
+          }
+          this.#answer(vm, call, undefined);
+          break;
+        case "reset":
+          vm.cell.reset();
+          vm.idle = false;
+          this.#schedule();
+          this.#answer(vm, call, undefined);
+          break;
+        case "stop":
+          this.#cells.delete(vm.id);
+          vm.state = "ended";
+          vm.cell.agent.close("The machine was stopped.");
+          this.#answer(vm, call, undefined);
+          break;
+        case "read": {
+          const bytes = vm.cell.readMemory(message.address, message.length);
+          this.#answer(vm, call, bytes, [bytes.buffer as ArrayBuffer]);
+          break;
+        }
+        case "write":
+          vm.cell.writeMemory(message.address, message.bytes);
+          this.#answer(vm, call, undefined);
+          break;
+        case "counters":
+          this.#answer(vm, call, vm.cell.counters());
+          break;
+        case "exec":
+          this.#exec(vm, call, message.command);
+          break;
+      }
+    } catch (error) {
+      this.#refuse(vm.id, call, error);
+    }
+  }
+
+  #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
+    let vm: Running | undefined;
+    try {
+      const cell = new Cell(module, spec, {
+        now: this.#host.now,
+        wallclock: this.#host.wallclock,
+        entropy: this.#host.entropy(spec.deterministic),
+        console: (bytes) => vm && this.#output(vm, "console", bytes),
+        wake: () => vm && this.#wake(vm),
+        ...(spec.traced ? { trace: (text: string) => vm && this.#trace(vm, text) } : {}),
+      });
+      cell.pause(); // its time begins with start
+      vm = {
+        id,
+        spec,
+        cell,
+        state: "ready",
+        wakeAt: undefined,
+        idle: false,
+        outstanding: 0,
+        waiting: new Map(),
+        execs: 0,
+      };
+      this.#cells.set(id, vm);
+      this.#wire.post({ type: "created", vm: id });
+    } catch (error) {
+      this.#wire.post({ type: "failed", vm: id, ...described(error) });
+    }
+  }
+
+  /** Runs a command; its output waits for the owner as the agent's sinks do. */
+  #exec(vm: Running, call: number, command: string): void {
+    const sink = (name: "stdout" | "stderr") => (bytes: Uint8Array) =>
+      new Promise<void>((done) => {
+        const stream: Stream = `exec ${call} ${name}`;
+        const queue = vm.waiting.get(stream);
+        const entry = { bytes: bytes.length, done };
+        if (queue) queue.push(entry);
+        else vm.waiting.set(stream, [entry]);
+        this.#wire.post({ type: "output", vm: vm.id, stream, bytes });
+      });
+    if (vm.state === "ended") {
+      this.#refuse(vm.id, call, new Error("The machine has ended."));
+      return;
+    }
+    vm.cell.agent.exec(command, { stdout: sink("stdout"), stderr: sink("stderr") }).then(
+      (status) => this.#answer(vm, call, status),
+      (error) => this.#refuse(vm.id, call, error),
+    );
+  }
+
+  #taken(vm: Running, stream: Stream, bytes: number): void {
+    const queue = vm.waiting.get(stream);
+    if (queue) {
+      queue.shift()?.done();
+      if (queue.length === 0) vm.waiting.delete(stream);
+    } else {
+      vm.outstanding = Math.max(0, vm.outstanding - bytes);
+    }
+    this.#schedule();
+  }
+
+  #output(vm: Running, stream: Stream, bytes: Uint8Array): void {
+    vm.outstanding += bytes.length;
+    this.#wire.post({ type: "output", vm: vm.id, stream, bytes });
+  }
+
+  #wake(vm: Running): void {
+    vm.idle = false;
+    this.#schedule();
+  }
+
+  #trace(vm: Running, text: string): void {
+    vm.outstanding += text.length;
+    this.#wire.post({ type: "trace", vm: vm.id, text });
+  }
+
+  #answer(vm: Running, call: number, value: Answer, transfer: ArrayBuffer[] = []): void {
+    this.#wire.post({ type: "answer", vm: vm.id, call, value }, transfer);
+  }
+
+  #refuse(vm: number, call: number, error: unknown): void {
+    this.#wire.post({ type: "refused", vm, call, ...described(error) });
+  }
+
+  /** Something may be to do: looks as soon as the event loop comes round. */
+  #schedule(): void {
+    this.#cancelSleep?.();
+    this.#cancelSleep = undefined;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#host.soon(() => {
+      this.#scheduled = false;
+      this.#turn();
+    });
+  }
+
+  /** A slice for each cell that has something to do, then sleep or go on. */
+  #turn(): void {
+    let busy = false;
+    let wake: number | undefined;
+    for (const vm of this.#cells.values()) {
+      if (vm.state !== "running" || vm.outstanding > OUTPUT_LIMIT) continue;
+      if (vm.idle && (vm.wakeAt === undefined || this.#host.now() < vm.wakeAt)) {
+        wake = earlier(wake, vm.wakeAt);
+        continue;
+      }
+      this.#slice(vm);
+      if (vm.state !== "running") continue;
+      if (vm.idle) wake = earlier(wake, vm.wakeAt);
+      else busy = true;
+    }
+    if (busy) this.#schedule();
+    else if (wake !== undefined && !this.#scheduled) {
+      const delay = Math.min(Math.max(0, wake - this.#host.now()), LONGEST_SLEEP_MS);
+      this.#cancelSleep = this.#host.later(delay, () => this.#schedule());
+    }
+  }
+
+  #slice(vm: Running): void {
+    vm.idle = false;
+    let result: ReturnType<Cell["slice"]>;
+    try {
+      result = vm.cell.slice(SLICE_MS);
+    } catch (error) {
+      // The host's fault, not the guest's: this cell alone is lost.
+      vm.state = "ended";
+      this.#cells.delete(vm.id);
+      this.#wire.post({ type: "failed", vm: vm.id, ...described(error) });
+      return;
+    }
+    if (result.state === "idle") {
+      // Input that came in meanwhile is delivered by the next slice.
+      vm.idle = true;
+      vm.wakeAt = result.nanoseconds === undefined ? undefined : this.#host.now() + result.nanoseconds / 1e6;
+    } else if (result.state === "exit") {
+      this.#ended(vm, result.exit);
+    }
+  }
+
+  #ended(vm: Running, exit: Exit): void {
+    if (exit.kind === "reboot") {
+      vm.cell.reset();
+      this.#wire.post({ type: "reset", vm: vm.id });
+      return;
+    }
+    vm.state = "ended";
+    vm.cell.agent.close();
+    this.#wire.post({ type: "exit", vm: vm.id, exit, counters: vm.cell.counters() });
+  }
+}
+
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : Math.min(a, b);
+}
+
+function described(error: unknown): { name: string; message: string } {
+  return error instanceof Error
+    ? { name: error.name, message: error.message }
+    : { name: "Error", message: String(error) };
+}

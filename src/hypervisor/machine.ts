@@ -1,0 +1,400 @@
+/** A virtual machine as its owner sees it: calls and events, while an executor runs it elsewhere. */
+
+import type { CellCounters, Exit as CellExit } from "../machine/cell.ts";
+import { ConsoleText } from "./expect.ts";
+import type { ExecutorLink } from "./link.ts";
+import type { Answer, CellSpec, Report, Request, Stream } from "./protocol.ts";
+
+/** A machine can't do what was asked; `message` says what and what to do. */
+export class MachineError extends Error {
+  override name = "MachineError";
+}
+
+/** How a machine ended: "stopped" by its owner, else by itself. */
+export interface Exit {
+  readonly kind: CellExit["kind"] | "stopped";
+  /** Of "code": what the guest gave to the test device or to HTIF. Else 0. */
+  readonly code: number;
+  /** Of "crash": pc, cause, registers and disassembly, some lines of text. */
+  readonly report?: string;
+}
+
+export interface MachineStats {
+  /** Instructions retired by all harts. */
+  readonly instructions: number;
+  /** Since the machine was started; CPU time is that of the whole process since then. */
+  readonly seconds: { readonly wall: number; readonly cpu: number };
+  /** Million instructions per second of CPU time. */
+  readonly mips: number;
+  /** From start to the first byte on the console. */
+  readonly firstConsoleByteSeconds: number | undefined;
+  /** The process's largest resident size, in bytes. */
+  readonly peakMemoryBytes: number;
+  readonly counters: CellCounters;
+}
+
+export interface ExecOptions {
+  /** Takes output as it comes; a promise makes the guest wait with more. */
+  readonly stdout?: (bytes: Uint8Array) => void | Promise<void>;
+  readonly stderr?: (bytes: Uint8Array) => void | Promise<void>;
+  /** Milliseconds after which the call fails. The command may go on in the guest. */
+  readonly timeout?: number;
+}
+
+export interface ExecResult {
+  /** The command's exit status, as a shell gives it. */
+  readonly status: number;
+  /** Output as text, unless a sink took it. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface MachineConsole {
+  /** Types at the console; text is sent as UTF-8. */
+  write(data: string | Uint8Array): void;
+  /**
+   * Waits until the console shows a match, in what came since the last one.
+   * @param options timeout in milliseconds
+   * @throws MachineError when the time is over or the machine ends first
+   */
+  expect(pattern: RegExp, options?: { timeout?: number }): Promise<RegExpMatchArray>;
+  /** Calls back with what the guest writes. A promise makes the guest wait with more. @returns ends it */
+  onData(listener: (bytes: Uint8Array) => void | Promise<void>): () => void;
+}
+
+export interface MachineMemory {
+  /** A copy of guest-physical memory. @throws MachineError when it isn't wholly RAM */
+  read(address: bigint | number, length: number): Promise<Uint8Array>;
+  write(address: bigint | number, bytes: Uint8Array): Promise<void>;
+}
+
+export interface MachineEvents {
+  /** The machine has ended, in whatever way. */
+  exit: (exit: Exit) => void;
+  /** It ended because a hart couldn't go on. */
+  crash: (exit: Exit) => void;
+  /** The guest has rebooted itself. */
+  reset: () => void;
+}
+
+/** What of the process the statistics need. */
+export interface Meter {
+  /** Milliseconds from any fixed point. */
+  now(): number;
+  /** Seconds of CPU time of this process. */
+  cpuSeconds(): number;
+  peakMemoryBytes(): number;
+}
+
+/** More than this of a command's output isn't kept as text. */
+const EXEC_TEXT_LIMIT = 256 * 1024 * 1024;
+
+export class Machine {
+  readonly console: MachineConsole;
+  readonly memory: MachineMemory;
+  /** The device tree that the machine boots with. */
+  readonly dtb: Uint8Array;
+  /** Resolves when the machine has ended; never rejects. */
+  readonly exited: Promise<Exit>;
+
+  readonly #link: ExecutorLink;
+  readonly #vm: number;
+  readonly #meter: Meter;
+  readonly #text = new ConsoleText();
+  readonly #listeners = new Set<(bytes: Uint8Array) => void | Promise<void>>();
+  readonly #events: { [E in keyof MachineEvents]: Set<MachineEvents[E]> } = {
+    exit: new Set(),
+    crash: new Set(),
+    reset: new Set(),
+  };
+  readonly #calls = new Map<number, { resolve: (value: Answer) => void; reject: (error: Error) => void }>();
+  readonly #sinks = new Map<Stream, (bytes: Uint8Array) => void | Promise<void>>();
+  readonly #trace: ((text: string) => void | Promise<void>) | undefined;
+  #nextCall = 0;
+  #state: "created" | "started" | "ended" = "created";
+  #exit: Exit | undefined;
+  #resolveExit!: (exit: Exit) => void;
+  #counters: CellCounters | undefined;
+  #startedAt: { wall: number; cpu: number } | undefined;
+  #endedAt: { wall: number; cpu: number } | undefined;
+  #firstByteAt: number | undefined;
+
+  protected constructor(
+    link: ExecutorLink,
+    vm: number,
+    spec: CellSpec,
+    meter: Meter,
+    trace: ((text: string) => void | Promise<void>) | undefined,
+  ) {
+    this.#link = link;
+    this.#vm = vm;
+    this.#meter = meter;
+    this.#trace = trace;
+    this.dtb = spec.boot.dtb.bytes;
+    this.exited = new Promise((resolve) => {
+      this.#resolveExit = resolve;
+    });
+    this.console = {
+      write: (data) => {
+        const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data.slice();
+        if (this.#state !== "ended") this.#post({ type: "input", vm, bytes });
+      },
+      expect: (pattern, options) => this.#expect(pattern, options?.timeout),
+      onData: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+    };
+    this.memory = {
+      read: async (address, length) =>
+        (await this.#call({ type: "read", address: physical(address), length: whole(length) })) as Uint8Array,
+      write: async (address, bytes) => {
+        await this.#call({ type: "write", address: physical(address), bytes: bytes.slice() });
+      },
+    };
+  }
+
+  /** Makes the cell on an executor. Public entries wrap this. @throws MachineError, and what the cell refuses */
+  static async onExecutor(
+    link: ExecutorLink,
+    module: WebAssembly.Module,
+    spec: CellSpec,
+    meter: Meter,
+    trace?: (text: string) => void | Promise<void>,
+  ): Promise<Machine> {
+    const vm = link.attach();
+    const machine = new this(link, vm, spec, meter, trace);
+    await new Promise<void>((resolve, reject) => {
+      link.listen(vm, (report) => {
+        if (report.type === "created") {
+          link.listen(vm, (later) => machine.#handle(later));
+          resolve();
+        } else if (report.type === "failed") {
+          link.detach(vm);
+          reject(named(report));
+        }
+      });
+      link.post({ type: "create", vm, module, spec });
+    });
+    return machine;
+  }
+
+  /** Powers the machine on. */
+  async start(): Promise<void> {
+    if (this.#state !== "created") throw new MachineError("The machine has been started already.");
+    this.#state = "started";
+    this.#startedAt = this.#clock();
+    await this.#call({ type: "start" });
+  }
+
+  /** Stops its harts and its clock. */
+  async pause(): Promise<void> {
+    await this.#call({ type: "pause" });
+  }
+
+  async resume(): Promise<void> {
+    if (this.#state === "created") throw new MachineError("The machine hasn't been started; call start().");
+    await this.#call({ type: "resume" });
+  }
+
+  /** Ends the machine at once, as by pulling its plug. Fine to call when it has ended already. */
+  async stop(): Promise<void> {
+    if (this.#state === "ended") return;
+    this.#counters = (await this.#call({ type: "counters" }).catch(() => undefined)) as CellCounters | undefined;
+    if (this.#exit) return;
+    await this.#call({ type: "stop" }).catch(() => undefined);
+    this.#end({ kind: "stopped", code: 0 });
+  }
+
+  /**
+   * Runs a shell command in a guest that has Wardian's agent (its own images
+   * do), once the guest is up; commands run one after another.
+   * @throws MachineError when the guest ends first or the time is over
+   */
+  async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+    const call = this.#nextCall++;
+    const texts = { stdout: new Collector(), stderr: new Collector() };
+    for (const name of ["stdout", "stderr"] as const)
+      this.#sinks.set(`exec ${call} ${name}`, options[name] ?? ((bytes) => texts[name].add(bytes)));
+    try {
+      const status = await this.#timed(
+        this.#call({ type: "exec", command }, call) as Promise<number>,
+        options.timeout,
+        "The command",
+      );
+      return { status, stdout: texts.stdout.text(), stderr: texts.stderr.text() };
+    } finally {
+      this.#sinks.delete(`exec ${call} stdout`);
+      this.#sinks.delete(`exec ${call} stderr`);
+    }
+  }
+
+  /** What the machine has done so far, or did until it ended. */
+  async stats(): Promise<MachineStats> {
+    const counters = this.#counters ?? ((await this.#call({ type: "counters" })) as CellCounters);
+    const from = this.#startedAt ?? this.#clock();
+    const to = this.#endedAt ?? this.#clock();
+    const cpu = to.cpu - from.cpu;
+    return {
+      instructions: counters.instructions,
+      seconds: { wall: (to.wall - from.wall) / 1000, cpu },
+      mips: cpu > 0 ? counters.instructions / cpu / 1e6 : 0,
+      firstConsoleByteSeconds: this.#firstByteAt === undefined ? undefined : (this.#firstByteAt - from.wall) / 1000,
+      peakMemoryBytes: this.#meter.peakMemoryBytes(),
+      counters,
+    };
+  }
+
+  /** Calls back on an event. @returns ends it */
+  on<E extends keyof MachineEvents>(event: E, listener: MachineEvents[E]): () => void {
+    this.#events[event].add(listener);
+    return () => this.#events[event].delete(listener);
+  }
+
+  async #expect(pattern: RegExp, timeout: number | undefined): Promise<RegExpMatchArray> {
+    const { match, cancel } = this.#text.expect(pattern);
+    if (timeout === undefined) return match;
+    const timer = this.#link.later(timeout, () =>
+      cancel(new MachineError(`The console hasn't shown ${pattern} within ${timeout / 1000} s.`)),
+    );
+    return match.finally(timer);
+  }
+
+  async #timed<T>(promise: Promise<T>, timeout: number | undefined, what: string): Promise<T> {
+    if (timeout === undefined) return promise;
+    let cancel = () => {};
+    const late = new Promise<never>((_, reject) => {
+      cancel = this.#link.later(timeout, () =>
+        reject(new MachineError(`${what} hasn't ended within ${timeout / 1000} s.`)),
+      );
+    });
+    return Promise.race([promise, late]).finally(cancel);
+  }
+
+  #clock(): { wall: number; cpu: number } {
+    return { wall: this.#meter.now(), cpu: this.#meter.cpuSeconds() };
+  }
+
+  #post(message: Request): void {
+    this.#link.post(message);
+  }
+
+  #call(request: Call, call = this.#nextCall++): Promise<Answer> {
+    if (this.#state === "ended") return Promise.reject(new MachineError("The machine has ended."));
+    return new Promise((resolve, reject) => {
+      this.#calls.set(call, { resolve, reject });
+      this.#post({ ...request, vm: this.#vm, call } as Request);
+    });
+  }
+
+  #handle(report: Report): void {
+    switch (report.type) {
+      case "answer":
+        this.#calls.get(report.call)?.resolve(report.value);
+        this.#calls.delete(report.call);
+        break;
+      case "refused":
+        this.#calls.get(report.call)?.reject(named(report));
+        this.#calls.delete(report.call);
+        break;
+      case "output":
+        this.#output(report.stream, report.bytes);
+        break;
+      case "trace":
+        this.#deliver("trace", report.text.length, () => this.#trace?.(report.text));
+        break;
+      case "reset":
+        for (const listener of this.#events.reset) listener();
+        break;
+      case "exit":
+        this.#counters = report.counters;
+        this.#end(report.exit);
+        break;
+      case "failed":
+        this.#end({ kind: "crash", code: 0, report: `The host failed: ${report.message}` });
+        break;
+      case "created":
+        break;
+    }
+  }
+
+  #output(stream: Stream, bytes: Uint8Array): void {
+    if (stream !== "console") {
+      this.#deliver(stream, bytes.length, () => this.#sinks.get(stream)?.(bytes));
+      return;
+    }
+    this.#firstByteAt ??= this.#meter.now();
+    this.#deliver(stream, bytes.length, () => {
+      const waits = [...this.#listeners].map((listener) => listener(bytes)).filter((w) => w instanceof Promise);
+      this.#text.add(bytes);
+      return waits.length > 0 ? Promise.all(waits).then(() => undefined) : undefined;
+    });
+  }
+
+  /** Hands output to its taker, then its credit back to the executor. */
+  #deliver(stream: Stream, bytes: number, take: () => void | Promise<void>): void {
+    const taken = () => this.#post({ type: "taken", vm: this.#vm, stream, bytes });
+    let waits: void | Promise<void>;
+    try {
+      waits = take();
+    } catch (error) {
+      taken();
+      throw error;
+    }
+    if (waits instanceof Promise) waits.then(taken, taken);
+    else taken();
+  }
+
+  #end(exit: Exit): void {
+    if (this.#exit) return;
+    this.#exit = exit;
+    this.#state = "ended";
+    this.#endedAt = this.#clock();
+    this.#link.detach(this.#vm);
+    const over = new MachineError("The machine has ended.");
+    for (const { reject } of this.#calls.values()) reject(over);
+    this.#calls.clear();
+    this.#text.end(over);
+    if (exit.kind === "crash") for (const listener of this.#events.crash) listener(exit);
+    for (const listener of this.#events.exit) listener(exit);
+    this.#resolveExit(exit);
+  }
+}
+
+type WithoutRoute<T> = T extends { vm: number; call: number } ? Omit<T, "vm" | "call"> : never;
+/** A request that is answered. */
+type Call = WithoutRoute<Request>;
+
+function named(report: { name: string; message: string }): Error {
+  const error = new MachineError(report.message);
+  if (/^[A-Z][A-Za-z]+Error$/.test(report.name) && report.name !== "RangeError") error.name = report.name;
+  return error;
+}
+
+function physical(address: bigint | number): bigint {
+  if (typeof address === "bigint") return address;
+  return BigInt(whole(address));
+}
+
+function whole(n: number): number {
+  if (!Number.isSafeInteger(n) || n < 0) throw new MachineError(`${n} is not a whole number of bytes.`);
+  return n;
+}
+
+/** Output kept as text. */
+class Collector {
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+
+  add(bytes: Uint8Array): void {
+    this.#length += bytes.length;
+    if (this.#length > EXEC_TEXT_LIMIT)
+      throw new MachineError("The command's output is too long to keep; take it by a sink.");
+    this.#chunks.push(bytes);
+  }
+
+  text(): string {
+    const decoder = new TextDecoder();
+    return this.#chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("") + decoder.decode();
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Every message between a machine's owner and the executor that runs its cell.
+ * Arrays that are sent belong to the receiver from then on.
+ */
+
+import type { BootPlan } from "../machine/boot.ts";
+import type { CellCounters, Exit } from "../machine/cell.ts";
+
+/** What a cell is made from. */
+export interface CellSpec {
+  readonly memoryBytes: number;
+  readonly harts: number;
+  readonly boot: BootPlan;
+  readonly sbi: boolean;
+  readonly deterministic: boolean;
+  readonly traced: boolean;
+}
+
+/** Which output an acknowledgement is for; each stream has credit of its own. */
+export type Stream = "console" | "trace" | `exec ${number} ${"stdout" | "stderr"}`;
+
+/** To the executor. `vm` names one of its cells. */
+export type Request =
+  | { readonly type: "create"; readonly vm: number; readonly module: WebAssembly.Module; readonly spec: CellSpec }
+  | { readonly type: "start" | "pause" | "resume" | "reset"; readonly vm: number; readonly call: number }
+  /** The cell is dropped, whatever it does. */
+  | { readonly type: "stop"; readonly vm: number; readonly call: number }
+  | { readonly type: "input"; readonly vm: number; readonly bytes: Uint8Array }
+  | { readonly type: "exec"; readonly vm: number; readonly call: number; readonly command: string }
+  | {
+      readonly type: "read";
+      readonly vm: number;
+      readonly call: number;
+      readonly address: bigint;
+      readonly length: number;
+    }
+  | {
+      readonly type: "write";
+      readonly vm: number;
+      readonly call: number;
+      readonly address: bigint;
+      readonly bytes: Uint8Array;
+    }
+  | { readonly type: "counters"; readonly vm: number; readonly call: number }
+  /** The owner is done with so many bytes of a stream. */
+  | { readonly type: "taken"; readonly vm: number; readonly stream: Stream; readonly bytes: number };
+
+/** What a call returns, by the type of its request. */
+export type Answer = undefined | number | Uint8Array | CellCounters;
+
+/** From the executor. */
+export type Report =
+  | { readonly type: "created"; readonly vm: number }
+  /** The cell can't be made, or its host failed; it is gone. `message` is one sentence. */
+  | { readonly type: "failed"; readonly vm: number; readonly name: string; readonly message: string }
+  | { readonly type: "answer"; readonly vm: number; readonly call: number; readonly value: Answer }
+  | {
+      readonly type: "refused";
+      readonly vm: number;
+      readonly call: number;
+      readonly name: string;
+      readonly message: string;
+    }
+  | { readonly type: "output"; readonly vm: number; readonly stream: Stream; readonly bytes: Uint8Array }
+  | { readonly type: "trace"; readonly vm: number; readonly text: string }
+  | { readonly type: "reset"; readonly vm: number }
+  | { readonly type: "exit"; readonly vm: number; readonly exit: Exit; readonly counters: CellCounters };
+
+/** The two ends of a wire between threads. */
+export interface Wire<Out, In> {
+  post(message: Out, transfer?: ArrayBuffer[]): void;
+  onMessage: ((message: In) => void) | undefined;
+}
