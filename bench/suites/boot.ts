@@ -16,14 +16,14 @@ export async function runBoot(machines: Machines, runs: number, say: (what: stri
   say("making Debian's image");
   const image = await provision("debian");
   if (image.kind !== "linux") throw new BenchError("the image debian isn't a Linux: mend roms/manifest.json");
-  const append = `${image.append} ${POWER_OFF}`;
+
   const runners = new Map<string, () => Promise<Usage>>();
   const { wardian, qemus } = machines;
-  if (wardian) runners.set("wardian", () => wardian.run(["boot", "debian", "--append", append]));
+  if (wardian) runners.set("wardian", () => wardian.run(["boot", "debian", "--append", POWER_OFF]));
   for (const qemu of qemus) {
     const board = ["-M", "virt", "-m", `${image.memory}M`, "-bios", image.firmware.dynamic];
     const streams = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
-    const linux = ["-kernel", image.kernel, "-initrd", image.initrd, "-append", append];
+    const linux = ["-kernel", image.kernel, "-initrd", image.initrd, "-append", `${image.append} ${POWER_OFF}`];
     runners.set(qemu.label, () => qemu.run([...board, ...streams, ...linux]));
   }
   const cpu = new Map<string, number[]>();
