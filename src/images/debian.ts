@@ -35,12 +35,34 @@ export interface Plan {
   firmware: Candidate;
 }
 
+/**
+ * Another name of the current release, which a mirror may serve whole while the
+ * codename's index is ahead of its files. The codename is checked all the same.
+ */
+const ALIAS = "stable";
+
+/** Fetches the signed index; of a suite that the mirror is just updating, its alias's. */
+async function index(recipe: DebianRecipe, directory: string, options: DebianOptions): Promise<Apt> {
+  const progress = options.step("Reading the mirror's index");
+  const suites = options.suite === undefined ? [recipe.suite, ALIAS] : [options.suite];
+  let first: unknown;
+  for (const [i, suite] of suites.entries()) {
+    const source = await hostMirror(suite, options.mirror, options.signal);
+    const apt = await Apt.create(join(directory, String(i)), source, recipe.architecture, options.signal);
+    try {
+      await apt.update(recipe.suite, progress);
+      return apt;
+    } catch (error) {
+      first ??= error;
+      if (!(error instanceof ImageError) || error.code !== "inconsistent") break;
+    }
+  }
+  throw first;
+}
+
 /** Asks the mirror for the versions of a recipe's packages; apt's state goes into `directory`. */
 export async function planDebian(recipe: DebianRecipe, directory: string, options: DebianOptions): Promise<Plan> {
-  const source = await hostMirror(options.suite ?? recipe.suite, options.mirror, options.signal);
-  await mkdir(directory);
-  const apt = await Apt.create(directory, source, recipe.architecture, options.signal);
-  await apt.update(recipe.suite, options.step("Reading the mirror's index"));
+  const apt = await index(recipe, directory, options);
   const named = await apt.candidate(recipe.packages.kernel);
   // linux-image-riscv64 is empty and depends on the package of the present version.
   const actual = /\blinux-image-[0-9][a-z0-9.+~-]*/.exec(named.depends)?.[0];
