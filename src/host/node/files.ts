@@ -1,7 +1,8 @@
 /** Files of this host: whole ones in, streams out, and a sentence for what goes wrong. */
 
 import { createWriteStream, type WriteStream } from "node:fs";
-import { open, readFile, writeFile } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
 
 /** A file can't be read or written; `message` is one sentence. */
 export class FileError extends Error {
@@ -21,75 +22,92 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
 };
 
-/** A FileError for what a file operation threw. @param verb such as "read" */
-export function fileError(error: unknown, verb: string, path: string): FileError {
+/** A FileError for what a file operation threw. @param what such as "kernel", the file's purpose */
+function fileError(error: unknown, verb: "read" | "written", path: string, what: string): FileError {
   if (error instanceof FileError) return error;
   const { code = "", message } = error as NodeJS.ErrnoException;
-  let reason = REASONS[code] ?? (code || message);
-  if (code === "ENOENT" && verb === "write") reason = "its directory does not exist";
-  return new FileError(
-    `The file ${JSON.stringify(path)} can't be ${verb === "read" ? "read" : "written"}: ${reason}.`,
-    {
-      cause: error,
-    },
-  );
+  const reason = code === "ENOENT" && verb === "written" ? "its directory does not exist" : REASONS[code];
+  const sentence = `The ${what} ${JSON.stringify(path)} can't be ${verb}: ${reason ?? (code || message)}.`;
+  return new FileError(sentence, { cause: error });
 }
 
-/** The whole file. @throws FileError */
-export async function readWhole(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw fileError(error, "read", path);
-  }
-}
+/** Something to load: a path, a file: URL or the bytes themselves. */
+export type FileSource = string | URL | Uint8Array;
 
-/** The first bytes of a file, fewer if it is shorter. @throws FileError */
-export async function readStart(path: string, length: number): Promise<Uint8Array> {
+/** Node reads no larger file in one piece, and hardly any guest could hold it. */
+const MAX_SOURCE = 2 ** 31 - 1;
+
+/**
+ * The bytes of something to load; pipes and devices are read to their end, as far as 2 GiB.
+ * @param what it is, for messages: "kernel", "initrd"…
+ * @throws FileError
+ */
+export async function readSource(source: FileSource, what: string): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source;
+  const path = typeof source === "string" ? source : source.href;
   try {
-    const file = await open(path, "r");
+    const file = await open(source, "r");
     try {
-      const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, 0);
-      return buffer.subarray(0, bytesRead);
+      const { size } = await file.stat();
+      if (size > MAX_SOURCE) throw tooLarge(path, what);
+      const chunks: Uint8Array[] = [];
+      let length = 0;
+      for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) {
+        length += chunk.length;
+        if (length > MAX_SOURCE) throw tooLarge(path, what);
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks, length);
     } finally {
       await file.close();
     }
   } catch (error) {
-    throw fileError(error, "read", path);
+    throw fileError(error, "read", path, what);
   }
 }
 
-/** Writes a file in one go. @throws FileError */
-export async function writeWhole(path: string, data: string | Uint8Array): Promise<void> {
+function tooLarge(path: string, what: string): FileError {
+  return new FileError(`The ${what} ${JSON.stringify(path)} can't be read: it has 2 GiB or more.`);
+}
+
+/**
+ * Inflates gzip data.
+ * @param limit bytes that may come out
+ * @throws when the data is damaged or holds more
+ */
+export function gunzip(bytes: Uint8Array, limit: number): Uint8Array {
+  return gunzipSync(bytes, { maxOutputLength: Math.min(limit, MAX_SOURCE) });
+}
+
+/** Writes a file in one go. @param what it is, for messages @throws FileError */
+export async function writeWhole(path: string, data: string | Uint8Array, what: string): Promise<void> {
   try {
     await writeFile(path, data);
   } catch (error) {
-    throw fileError(error, "write", path);
+    throw fileError(error, "written", path, what);
   }
 }
 
 /** A file that is written as things happen. */
 export class OutputFile {
   readonly #stream: WriteStream;
-  readonly #path: string;
   #error: FileError | undefined;
 
-  private constructor(path: string, stream: WriteStream) {
-    this.#path = path;
+  private constructor(stream: WriteStream, path: string, what: string) {
     this.#stream = stream;
     stream.on("error", (error) => {
-      this.#error ??= fileError(error, "write", path);
+      this.#error ??= fileError(error, "written", path, what);
     });
   }
 
-  /** Creates the file or empties it. @throws FileError */
-  static async create(path: string): Promise<OutputFile> {
+  /** Creates the file or empties it. @param what it is, for messages @throws FileError */
+  static async create(path: string, what: string): Promise<OutputFile> {
     const stream = createWriteStream(path);
     await new Promise<void>((resolve, reject) => {
       stream.once("open", () => resolve());
-      stream.once("error", (error) => reject(fileError(error, "write", path)));
+      stream.once("error", (error) => reject(fileError(error, "written", path, what)));
     });
-    return new OutputFile(path, stream);
+    return new OutputFile(stream, path, what);
   }
 
   /** Adds data; a failure is told by `close`. */
@@ -110,7 +128,7 @@ export class OutputFile {
         this.#stream.end(() => resolve());
       });
     }
-    if (this.#error) throw fileError(this.#error, "write", this.#path);
+    if (this.#error) throw this.#error;
   }
 }
 

@@ -1,0 +1,56 @@
+/** Parsers of the command line's values. */
+
+import { InvalidArgumentError } from "commander";
+
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+const PAGE = 4096;
+/** As many harts as the core has room for (assembly/abi.ts, MAX_HARTS). */
+export const MAX_HARTS = 8;
+/** What fits into a timer of the host: 2³¹ − 1 ms. */
+const MAX_SECONDS = 2_147_483;
+
+/**
+ * A size of memory as QEMU's `-m` takes it: a number with K, M, G or T, and in MiB without.
+ * @returns bytes, a multiple of 4096
+ */
+export function parseMemory(text: string): number {
+  const match = /^(\d{1,15}(?:\.\d{1,9})?)([KMGT])?$/i.exec(text);
+  if (!match) throw new InvalidArgumentError("It must be a size such as 512M or 2G.");
+  const bytes = Number(match[1]) * UNITS[(match[2] ?? "M").toUpperCase()]!;
+  if (bytes === 0) throw new InvalidArgumentError("A machine needs some memory; give it 64M or more.");
+  if (bytes % PAGE !== 0) throw new InvalidArgumentError("It must be a multiple of 4K.");
+  if (bytes > Number.MAX_SAFE_INTEGER) throw new InvalidArgumentError("No host has that much.");
+  return bytes;
+}
+
+/** @returns a number of harts from 1 to MAX_HARTS */
+export function parseHarts(text: string): number {
+  const harts = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (harts < 1 || harts > MAX_HARTS) throw new InvalidArgumentError(`It must be a number from 1 to ${MAX_HARTS}.`);
+  return harts;
+}
+
+/** @returns milliseconds, above 0 */
+export function parseTimeout(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (seconds <= 0 || seconds > MAX_SECONDS)
+    throw new InvalidArgumentError(`It must be a number of seconds above 0 and up to ${MAX_SECONDS}.`);
+  return seconds * 1000;
+}
+
+/** @returns a JavaScript regular expression without flags */
+export function parsePattern(text: string): RegExp {
+  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    const reason = (error as Error).message.split(": ").at(-1);
+    throw new InvalidArgumentError(`It is no regular expression (${reason}).`);
+  }
+}
+
+/** A path or another text that must not be empty. */
+export function parseText(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  return text;
+}
