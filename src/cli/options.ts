@@ -15,18 +15,18 @@ const MAX_SECONDS = 2_147_483;
  */
 export function parseMemory(text: string): number {
   const match = /^(\d{1,15}(?:\.\d{1,9})?)([KMGT])?$/i.exec(text);
-  if (!match) throw new InvalidArgumentError("It must be a size such as 512M or 2G.");
+  if (!match) throw new InvalidArgumentError("it must be a size such as 512M or 2G");
   const bytes = Number(match[1]) * UNITS[(match[2] ?? "M").toUpperCase()]!;
-  if (bytes === 0) throw new InvalidArgumentError("A machine needs some memory; give it 64M or more.");
-  if (bytes % PAGE !== 0) throw new InvalidArgumentError("It must be a multiple of 4K.");
-  if (bytes > Number.MAX_SAFE_INTEGER) throw new InvalidArgumentError("No host has that much.");
+  if (bytes === 0) throw new InvalidArgumentError("a machine needs some memory, such as 64M");
+  if (bytes % PAGE !== 0) throw new InvalidArgumentError("it must be a multiple of 4K");
+  if (bytes > Number.MAX_SAFE_INTEGER) throw new InvalidArgumentError("no host has that much");
   return bytes;
 }
 
 /** @returns a number of harts from 1 to MAX_HARTS */
 export function parseHarts(text: string): number {
   const harts = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (harts < 1 || harts > MAX_HARTS) throw new InvalidArgumentError(`It must be a number from 1 to ${MAX_HARTS}.`);
+  if (harts < 1 || harts > MAX_HARTS) throw new InvalidArgumentError(`it must be a number from 1 to ${MAX_HARTS}`);
   return harts;
 }
 
@@ -34,23 +34,23 @@ export function parseHarts(text: string): number {
 export function parseTimeout(text: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
   if (seconds <= 0 || seconds > MAX_SECONDS)
-    throw new InvalidArgumentError(`It must be a number of seconds above 0 and up to ${MAX_SECONDS}.`);
+    throw new InvalidArgumentError(`it must be a number of seconds above 0 and up to ${MAX_SECONDS}`);
   return seconds * 1000;
 }
 
 /** @returns a JavaScript regular expression without flags */
 export function parsePattern(text: string): RegExp {
-  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  if (text === "") throw new InvalidArgumentError("it must not be empty");
   try {
     return new RegExp(text);
   } catch (error) {
     const reason = (error as Error).message.split(": ").at(-1);
-    throw new InvalidArgumentError(`It is no regular expression (${reason}).`);
+    throw new InvalidArgumentError(`it is no regular expression (${reason})`);
   }
 }
 
 /** A path or another text that must not be empty. */
 export function parseText(text: string): string {
-  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  if (text === "") throw new InvalidArgumentError("it must not be empty");
   return text;
 }

@@ -1,0 +1,79 @@
+/** `wardian boot`: makes a machine and runs it to its end. */
+
+import { OutputFile, writeWhole } from "../../host/node/files.ts";
+import { Machine, type MachineOptions } from "../../node.ts";
+import { OK } from "../exit.ts";
+import { RunLog } from "../log.ts";
+import type { BootFlags } from "../program.ts";
+import { StepProgress } from "../progress.ts";
+import { Session } from "../session.ts";
+
+/** The image that is booted when none is named. */
+const DEFAULT_IMAGE = "debian";
+
+/**
+ * Boots and waits for the end.
+ * @param signal gives up; its reason becomes the error
+ * @returns the status to end with
+ */
+export async function boot(image: string | undefined, flags: BootFlags, signal: AbortSignal): Promise<number> {
+  // Before anything that takes long: what can't be written is told at once.
+  const files: OutputFile[] = [];
+  const create = async (path: string | undefined, what: string): Promise<OutputFile | undefined> => {
+    if (path === undefined) return undefined;
+    const file = await OutputFile.create(path, what);
+    files.push(file);
+    return file;
+  };
+  let session: Session | undefined;
+  try {
+    const log = await create(flags.log, "log");
+    const trace = await create(flags.trace, "trace");
+    const stats = flags.stats === "-" ? process.stdout : await create(flags.stats, "statistics file");
+    const machine = await makeMachine(image, flags, trace, signal);
+    if (flags.dumpDtb !== undefined) {
+      await machine.stop();
+      await writeWhole(flags.dumpDtb, machine.dtb, "device tree");
+      return OK;
+    }
+    session = new Session(machine, {
+      ...(flags.exec === undefined ? {} : { exec: flags.exec }),
+      ...(flags.expect === undefined ? {} : { expect: flags.expect }),
+      ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
+      ...(log === undefined ? {} : { log: new RunLog(log) }),
+      ...(stats === undefined ? {} : { stats: (text) => void stats.write(text) }),
+      signal,
+    });
+    return await session.run();
+  } finally {
+    for (const file of files) await file.close();
+  }
+}
+
+async function makeMachine(
+  image: string | undefined,
+  flags: BootFlags,
+  trace: OutputFile | undefined,
+  signal: AbortSignal,
+): Promise<Machine> {
+  const progress = new StepProgress();
+  const name = image ?? (flags.kernel === undefined ? DEFAULT_IMAGE : undefined);
+  const { kernel, initrd, append, bios, memory, harts, dtb, deterministic, mirror } = flags;
+  const given = { image: name, kernel, initrd, append, bios, memory, harts, dtb, deterministic, mirror };
+  const options: MachineOptions = {
+    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
+    progress: (step) => progress.update(step),
+    signal,
+    ...(trace && {
+      trace: (text) => {
+        trace.write(text);
+        return trace.room();
+      },
+    }),
+  };
+  try {
+    return await Machine.create(options);
+  } finally {
+    progress.end();
+  }
+}

@@ -1,0 +1,151 @@
+/** The command line: its commands, their options and their help. */
+
+import { Command, type CommanderError, Option } from "commander";
+import { CliError } from "./exit.ts";
+import { MAX_HARTS, parseHarts, parseMemory, parsePattern, parseText, parseTimeout } from "./options.ts";
+
+/** Options of `wardian boot`, checked as far as that goes without looking at files. */
+export interface BootFlags {
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  /** "builtin", "none" or a firmware's path. */
+  readonly bios?: string;
+  /** Bytes. */
+  readonly memory?: number;
+  readonly harts?: number;
+  readonly exec?: string;
+  readonly expect?: RegExp;
+  /** Milliseconds. */
+  readonly timeout?: number;
+  readonly stats?: string;
+  readonly log?: string;
+  readonly trace?: string;
+  readonly dtb?: string;
+  readonly dumpDtb?: string;
+  readonly deterministic?: boolean;
+  readonly mirror?: string;
+}
+
+/** What the commands do; each gives the status to end with. */
+export interface Actions {
+  boot(image: string | undefined, flags: BootFlags): Promise<number>;
+  pull(names: string[], flags: { mirror?: string; suite?: string }): Promise<number>;
+  list(flags: { json?: boolean }): Promise<number>;
+  remove(names: string[]): Promise<number>;
+}
+
+/**
+ * Parses the arguments, without the program's own name, and acts on them.
+ * @param write takes help and the version
+ * @returns the status to end with
+ * @throws CliError for a wrong use, and whatever the actions throw
+ */
+export async function runProgram(
+  args: readonly string[],
+  actions: Actions,
+  version: string,
+  write: (text: string) => void,
+): Promise<number> {
+  let status = 0;
+  const wardian = command(new Command("wardian"))
+    .description("A whole 64-bit RISC-V computer that boots Linux, in one process.")
+    .version(version, "-V, --version", "show the version")
+    .configureOutput({ writeOut: write, writeErr: () => {} });
+
+  const boot = command(wardian.command("boot"))
+    .description("Boot a guest with its console in this terminal; Ctrl-A x ends it, Ctrl-A h helps.")
+    .argument("[IMAGE]", 'an image\'s name ("wardian image ls" shows them) or the path of a kernel; debian by default')
+    .action(async (image: string | undefined, flags: BootFlags) => {
+      status = await actions.boot(image, flags);
+    });
+  for (const option of bootOptions()) boot.addOption(option);
+  boot.addHelpText("after", BOOT_HELP);
+
+  const image = command(wardian.command("image")).description("Manage the images that can be booted by name.");
+  command(image.command("pull"))
+    .description("Fetch images, or newer versions of them.")
+    .argument("[NAME...]", "images; debian by default")
+    .addOption(new Option("--mirror <URI>", "Debian mirror, in place of the one that apt uses").argParser(parseText))
+    .addOption(new Option("--suite <NAME>", "the mirror's name for the release").argParser(parseText))
+    .action(async (names: string[], flags) => {
+      status = await actions.pull(names, flags);
+    });
+  command(image.command("ls"))
+    .description("List the images.")
+    .option("--json", "as JSON")
+    .action(async (flags) => {
+      status = await actions.list(flags);
+    });
+  command(image.command("rm"))
+    .description("Remove images from the cache.")
+    .argument("<NAME...>", "images")
+    .action(async (names: string[]) => {
+      status = await actions.remove(names);
+    });
+
+  try {
+    await wardian.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof Shown)) throw error;
+  }
+  return status;
+}
+
+function bootOptions(): Option[] {
+  const text = (flags: string, description: string) => new Option(flags, description).argParser(parseText);
+  return [
+    text("--kernel <FILE>", "Linux Image or ELF to boot, in place of the image's"),
+    text("--initrd <FILE>", "initial RAM disk, in place of the image's"),
+    new Option("--append <TEXT>", "kernel command line; with a named image, added to the image's own"),
+    text("--bios <WHAT>", "builtin (answers SBI calls itself), none (start in M-mode) or a firmware's file"),
+    new Option("--memory <SIZE>", "guest RAM such as 512M or 2G; a plain number is MiB").argParser(parseMemory),
+    new Option("--harts <N>", `number of harts, 1 to ${MAX_HARTS}`).argParser(parseHarts),
+    text("--exec <CMD>", "run a shell command in the guest and end with its output and status").conflicts("expect"),
+    new Option("--expect <REGEX>", "end with 0 once the console shows a match").argParser(parsePattern),
+    new Option("--timeout <S>", "end with 124 after so many seconds from the start").argParser(parseTimeout),
+    text("--stats <FILE>", "write statistics as JSON at the end; - is stdout"),
+    text("--log <FILE>", "write events and console lines with the seconds since the start"),
+    text("--trace <FILE>", "write a line for each instruction"),
+    text("--dtb <FILE>", "device tree to use in place of the machine's own"),
+    text("--dump-dtb <FILE>", "write the device tree and don't boot"),
+    new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
+    text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
+  ];
+}
+
+const BOOT_HELP = `
+An ELF program given by its path starts in M-mode (--bios none); a Linux Image
+starts in S-mode with the built-in SBI.
+
+Status: 0 when the guest has powered off or was ended by Ctrl-A x, the guest's
+own code from the test device or from HTIF, the command's with --exec, 124 when
+the time is over, 128 + n after signal n, and 1 for every error.`;
+
+/** Help or the version has been written, and that is all. */
+class Shown extends Error {}
+
+/** Sets what all commands have: an error becomes one sentence that leads to the command's help. */
+function command(made: Command): Command {
+  return made
+    .helpOption("-h, --help", "show this help")
+    .helpCommand(false)
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? new Shown() : new CliError(sentence(error, fullName(made)));
+    });
+}
+
+function sentence(error: CommanderError, name: string): string {
+  // A group of commands without one: the library would show its help.
+  const text = error.code === "commander.help" ? `'${name}' needs a command` : error.message;
+  const plain = text
+    .replace(/^error: /, "")
+    .replace(/ is invalid\. /, " is invalid: ")
+    .replace(/\s*\n\s*/g, " ")
+    .replace(/\.$/, "");
+  return `${plain}; see '${name} --help'`;
+}
+
+function fullName(made: Command): string {
+  return made.parent ? `${fullName(made.parent)} ${made.name()}` : made.name();
+}
