@@ -16,7 +16,6 @@ export async function runBoot(machines: Machines, runs: number, say: (what: stri
   say("making Debian's image");
   const image = await provision("debian");
   if (image.kind !== "linux") throw new BenchError("the image debian isn't a Linux: mend roms/manifest.json");
-
   const runners = new Map<string, () => Promise<Usage>>();
   const { wardian, qemus } = machines;
   if (wardian) runners.set("wardian", () => wardian.run(["boot", "debian", "--append", POWER_OFF]));
