@@ -66,7 +66,8 @@ export function divw(h: usize, u: usize): void {
   const a = <i32>xb(h, u);
   const b = <i32>xc(h, u);
   if (b == 0) rd(h, u, -1);
-  else if (b == -1) rd(h, u, <i64>(0 - a));
+  // In 64 bits: of a 32-bit `0 - a` the optimizer believes that it isn't negative.
+  else if (b == -1) rd(h, u, <i64><i32>(0 - <i64>a));
   else rd(h, u, <i64>(a / b));
 }
 
