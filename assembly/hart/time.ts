@@ -42,6 +42,7 @@ export function wallclockNow(): u64 {
 
 /** Counted mode: instructions this hart may retire before mtime reaches `deadline`. */
 export function instructionsUntil(h: usize, deadline: u64): u64 {
+  if (deadline == NEVER) return u64.MAX_VALUE; // not a time: mtime may come to stand there
   const tick = <u64>load<u32>(DEV_MACHINE, M_TICK);
   const bias = load<u64>(DEV_MACHINE, M_TIME_BIAS);
   const target = deadline - bias;
