@@ -117,7 +117,7 @@ export const HART_SUSPENDED: u32 = 3; // SBI HSM, retentive suspend
 //   header  { key satp u64, generation u32, spare u32, superpages from u64, to u64 }
 // A tag is the virtual page address; any low bit set means "never matches".
 
-export const TLB_BITS: u32 = 8;
+export const TLB_BITS: u32 = 10;
 export const TLB_ENTRIES: u32 = 1 << TLB_BITS;
 export const TLB_ENTRY_BITS: u32 = 4;
 export const TLB_STORE: u32 = TLB_ENTRIES << TLB_ENTRY_BITS;
@@ -152,8 +152,12 @@ export const DEV_RTC: u32 = DEV_UART + DEV_WINDOW;
 export const DEV_PFLASH: u32 = DEV_RTC + DEV_WINDOW;
 export const DEV_END: u32 = DEV_PFLASH + DEV_WINDOW;
 
+/** One u32 per micro-op: the table index of its handler, if it is called and not inlined. */
+export const HANDLERS: u32 = DEV_END;
+export const HANDLERS_SIZE: u32 = 0x1000;
+
 /** Console output bytes, drained by the host after each slice. */
-export const UART_TX_RING: u32 = DEV_END;
+export const UART_TX_RING: u32 = HANDLERS + HANDLERS_SIZE;
 export const UART_TX_SIZE: u32 = 0x10000;
 
 /** Frames cover RAM only; other physical addresses are devices or nothing. */

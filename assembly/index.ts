@@ -15,6 +15,7 @@ import { plicReset } from "./devices/plic";
 import { rtcReset } from "./devices/rtc";
 import { sysconReset } from "./devices/syscon";
 import { uartReset } from "./devices/uart";
+import { fillHandlers } from "./exec/dispatch.generated";
 import { hartReset, hartSupervisor } from "./hart/reset";
 import { hartAt, prv } from "./hart/state";
 import { ACC_FETCH } from "./mmu/pmp";
@@ -45,6 +46,7 @@ export function init(harts: u32, ramBase: u64, ramSize: u64, flags: u32, tick: u
   if (ramSize == 0 || ramSize & (PAGE_SIZE - 1) || ramBase & (PAGE_SIZE - 1)) return false;
   if (ramSize > <u64>MAX_RAM_PAGES << PAGE_BITS || ramBase > <u64>1 << 55) return false;
   if (RAM + ramSize + MROM_SIZE > <u64>memory.size() << 16) return false;
+  fillHandlers();
   store<u32>(DEV_MACHINE, harts, M_HARTS);
   store<u64>(DEV_MACHINE, ramBase, M_RAM_BASE);
   store<u64>(DEV_MACHINE, ramSize, M_RAM_SIZE);

@@ -14,15 +14,14 @@ export function htifStored(pa: u64, size: u32): void {
   const at = RAM + <u32>(tohost - base);
   const v = load<u64>(at);
   if (v == 0) return;
-  if (v & 1) {
-    if (v >> 48) return;
-    store<u32>(DEV_MACHINE, EXIT_CODE, M_EXIT);
-    store<u32>(DEV_MACHINE, <u32>(v >> 1), M_EXIT_CODE);
-    store<u32>(DEV_MACHINE, 1, M_ATTENTION);
-  } else if (v >> 48 == 0x0101) {
+  if (v >> 48 == 0x0101) {
     uartSend(<u32>v & 0xff);
     store<u64>(at, 0);
     const fromhost = load<u64>(DEV_MACHINE, M_FROMHOST);
     if (fromhost) store<u64>(RAM + <u32>(fromhost - base), <u64>0x0101 << 48);
+  } else if (v & 1 && v >> 48 == 0) {
+    store<u32>(DEV_MACHINE, EXIT_CODE, M_EXIT);
+    store<u32>(DEV_MACHINE, <u32>(v >> 1), M_EXIT_CODE);
+    store<u32>(DEV_MACHINE, 1, M_ATTENTION);
   }
 }

@@ -1,7 +1,7 @@
 // Generated from src/isa/table by src/isa/generate-main.ts: do not edit.
 
 import {
-  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
+  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
 } from "../abi";
 import { A, illegal, IMM, setPc, setX, xb } from "../hart/state";
 import {
@@ -23,6 +23,158 @@ import { bclr, bclri, bext, bexti, binv, binvi, bset, bseti } from "./zbs";
 import { cbo_inval, cbo_clean, cbo_flush, cbo_zero } from "./zicbo";
 import { czero_eqz, czero_nez } from "./zicond";
 import { csrrw, csrrs, csrrc, csrrwi, csrrsi, csrrci } from "./zicsr";
+
+// @ts-ignore: decorator
+@inline function handle(op: u16, handler: (h: usize, u: usize, n: i32) => i32): void {
+  store<u32>(HANDLERS + (<u32>op << 2), handler.index);
+}
+
+/** Fills the table of handlers that are called. */
+export function fillHandlers(): void {
+  handle(OP_FENCE_TSO, (h: usize, u: usize, n: i32): i32 => { fence_tso(h, u); return ST_OK; });
+  handle(OP_PAUSE, (h: usize, u: usize, n: i32): i32 => { pause(h, u); return ST_OK; });
+  handle(OP_ECALL, ecall);
+  handle(OP_EBREAK, ebreak);
+  handle(OP_MULH, (h: usize, u: usize, n: i32): i32 => { mulh(h, u); return ST_OK; });
+  handle(OP_MULHSU, (h: usize, u: usize, n: i32): i32 => { mulhsu(h, u); return ST_OK; });
+  handle(OP_MULHU, (h: usize, u: usize, n: i32): i32 => { mulhu(h, u); return ST_OK; });
+  handle(OP_DIV, (h: usize, u: usize, n: i32): i32 => { div(h, u); return ST_OK; });
+  handle(OP_DIVU, (h: usize, u: usize, n: i32): i32 => { divu(h, u); return ST_OK; });
+  handle(OP_REM, (h: usize, u: usize, n: i32): i32 => { rem(h, u); return ST_OK; });
+  handle(OP_REMU, (h: usize, u: usize, n: i32): i32 => { remu(h, u); return ST_OK; });
+  handle(OP_DIVW, (h: usize, u: usize, n: i32): i32 => { divw(h, u); return ST_OK; });
+  handle(OP_DIVUW, (h: usize, u: usize, n: i32): i32 => { divuw(h, u); return ST_OK; });
+  handle(OP_REMW, (h: usize, u: usize, n: i32): i32 => { remw(h, u); return ST_OK; });
+  handle(OP_REMUW, (h: usize, u: usize, n: i32): i32 => { remuw(h, u); return ST_OK; });
+  handle(OP_LR_W, lr_w);
+  handle(OP_SC_W, sc_w);
+  handle(OP_LR_D, lr_d);
+  handle(OP_SC_D, sc_d);
+  handle(OP_AMOSWAP_W, amoswap_w);
+  handle(OP_AMOADD_W, amoadd_w);
+  handle(OP_AMOXOR_W, amoxor_w);
+  handle(OP_AMOAND_W, amoand_w);
+  handle(OP_AMOOR_W, amoor_w);
+  handle(OP_AMOMIN_W, amomin_w);
+  handle(OP_AMOMAX_W, amomax_w);
+  handle(OP_AMOMINU_W, amominu_w);
+  handle(OP_AMOMAXU_W, amomaxu_w);
+  handle(OP_AMOSWAP_D, amoswap_d);
+  handle(OP_AMOADD_D, amoadd_d);
+  handle(OP_AMOXOR_D, amoxor_d);
+  handle(OP_AMOAND_D, amoand_d);
+  handle(OP_AMOOR_D, amoor_d);
+  handle(OP_AMOMIN_D, amomin_d);
+  handle(OP_AMOMAX_D, amomax_d);
+  handle(OP_AMOMINU_D, amominu_d);
+  handle(OP_AMOMAXU_D, amomaxu_d);
+  handle(OP_FMADD_S, fmadd_s);
+  handle(OP_FMSUB_S, fmsub_s);
+  handle(OP_FNMSUB_S, fnmsub_s);
+  handle(OP_FNMADD_S, fnmadd_s);
+  handle(OP_FADD_S, fadd_s);
+  handle(OP_FSUB_S, fsub_s);
+  handle(OP_FMUL_S, fmul_s);
+  handle(OP_FDIV_S, fdiv_s);
+  handle(OP_FSQRT_S, fsqrt_s);
+  handle(OP_FMIN_S, fmin_s);
+  handle(OP_FMAX_S, fmax_s);
+  handle(OP_FSGNJ_S, fsgnj_s);
+  handle(OP_FSGNJN_S, fsgnjn_s);
+  handle(OP_FSGNJX_S, fsgnjx_s);
+  handle(OP_FCVT_W_S, fcvt_w_s);
+  handle(OP_FCVT_WU_S, fcvt_wu_s);
+  handle(OP_FCVT_L_S, fcvt_l_s);
+  handle(OP_FCVT_LU_S, fcvt_lu_s);
+  handle(OP_FCVT_S_W, fcvt_s_w);
+  handle(OP_FCVT_S_WU, fcvt_s_wu);
+  handle(OP_FCVT_S_L, fcvt_s_l);
+  handle(OP_FCVT_S_LU, fcvt_s_lu);
+  handle(OP_FMV_X_W, fmv_x_w);
+  handle(OP_FMV_W_X, fmv_w_x);
+  handle(OP_FEQ_S, feq_s);
+  handle(OP_FLT_S, flt_s);
+  handle(OP_FLE_S, fle_s);
+  handle(OP_FCLASS_S, fclass_s);
+  handle(OP_FMADD_D, fmadd_d);
+  handle(OP_FMSUB_D, fmsub_d);
+  handle(OP_FNMSUB_D, fnmsub_d);
+  handle(OP_FNMADD_D, fnmadd_d);
+  handle(OP_FADD_D, fadd_d);
+  handle(OP_FSUB_D, fsub_d);
+  handle(OP_FMUL_D, fmul_d);
+  handle(OP_FDIV_D, fdiv_d);
+  handle(OP_FSQRT_D, fsqrt_d);
+  handle(OP_FMIN_D, fmin_d);
+  handle(OP_FMAX_D, fmax_d);
+  handle(OP_FSGNJ_D, fsgnj_d);
+  handle(OP_FSGNJN_D, fsgnjn_d);
+  handle(OP_FSGNJX_D, fsgnjx_d);
+  handle(OP_FCVT_S_D, fcvt_s_d);
+  handle(OP_FCVT_D_S, fcvt_d_s);
+  handle(OP_FCVT_W_D, fcvt_w_d);
+  handle(OP_FCVT_WU_D, fcvt_wu_d);
+  handle(OP_FCVT_L_D, fcvt_l_d);
+  handle(OP_FCVT_LU_D, fcvt_lu_d);
+  handle(OP_FCVT_D_W, fcvt_d_w);
+  handle(OP_FCVT_D_WU, fcvt_d_wu);
+  handle(OP_FCVT_D_L, fcvt_d_l);
+  handle(OP_FCVT_D_LU, fcvt_d_lu);
+  handle(OP_FMV_X_D, fmv_x_d);
+  handle(OP_FMV_D_X, fmv_d_x);
+  handle(OP_FEQ_D, feq_d);
+  handle(OP_FLT_D, flt_d);
+  handle(OP_FLE_D, fle_d);
+  handle(OP_FCLASS_D, fclass_d);
+  handle(OP_C_EBREAK, ebreak);
+  handle(OP_CSRRW, csrrw);
+  handle(OP_CSRRS, csrrs);
+  handle(OP_CSRRC, csrrc);
+  handle(OP_CSRRWI, csrrwi);
+  handle(OP_CSRRSI, csrrsi);
+  handle(OP_CSRRCI, csrrci);
+  handle(OP_FENCE_I, fence_i);
+  handle(OP_SH1ADD_UW, (h: usize, u: usize, n: i32): i32 => { sh1add_uw(h, u); return ST_OK; });
+  handle(OP_SH2ADD_UW, (h: usize, u: usize, n: i32): i32 => { sh2add_uw(h, u); return ST_OK; });
+  handle(OP_SH3ADD_UW, (h: usize, u: usize, n: i32): i32 => { sh3add_uw(h, u); return ST_OK; });
+  handle(OP_ORN, (h: usize, u: usize, n: i32): i32 => { orn(h, u); return ST_OK; });
+  handle(OP_XNOR, (h: usize, u: usize, n: i32): i32 => { xnor(h, u); return ST_OK; });
+  handle(OP_CLZ, (h: usize, u: usize, n: i32): i32 => { clz(h, u); return ST_OK; });
+  handle(OP_CTZ, (h: usize, u: usize, n: i32): i32 => { ctz(h, u); return ST_OK; });
+  handle(OP_CPOP, (h: usize, u: usize, n: i32): i32 => { cpop(h, u); return ST_OK; });
+  handle(OP_CLZW, (h: usize, u: usize, n: i32): i32 => { clzw(h, u); return ST_OK; });
+  handle(OP_CTZW, (h: usize, u: usize, n: i32): i32 => { ctzw(h, u); return ST_OK; });
+  handle(OP_CPOPW, (h: usize, u: usize, n: i32): i32 => { cpopw(h, u); return ST_OK; });
+  handle(OP_MAX, (h: usize, u: usize, n: i32): i32 => { max(h, u); return ST_OK; });
+  handle(OP_MAXU, (h: usize, u: usize, n: i32): i32 => { maxu(h, u); return ST_OK; });
+  handle(OP_MIN, (h: usize, u: usize, n: i32): i32 => { min(h, u); return ST_OK; });
+  handle(OP_MINU, (h: usize, u: usize, n: i32): i32 => { minu(h, u); return ST_OK; });
+  handle(OP_ROL, (h: usize, u: usize, n: i32): i32 => { rol(h, u); return ST_OK; });
+  handle(OP_ROR, (h: usize, u: usize, n: i32): i32 => { ror(h, u); return ST_OK; });
+  handle(OP_ROLW, (h: usize, u: usize, n: i32): i32 => { rolw(h, u); return ST_OK; });
+  handle(OP_RORW, (h: usize, u: usize, n: i32): i32 => { rorw(h, u); return ST_OK; });
+  handle(OP_ORC_B, (h: usize, u: usize, n: i32): i32 => { orc_b(h, u); return ST_OK; });
+  handle(OP_REV8, (h: usize, u: usize, n: i32): i32 => { rev8(h, u); return ST_OK; });
+  handle(OP_BCLR, (h: usize, u: usize, n: i32): i32 => { bclr(h, u); return ST_OK; });
+  handle(OP_BCLRI, (h: usize, u: usize, n: i32): i32 => { bclri(h, u); return ST_OK; });
+  handle(OP_BEXT, (h: usize, u: usize, n: i32): i32 => { bext(h, u); return ST_OK; });
+  handle(OP_BEXTI, (h: usize, u: usize, n: i32): i32 => { bexti(h, u); return ST_OK; });
+  handle(OP_BINV, (h: usize, u: usize, n: i32): i32 => { binv(h, u); return ST_OK; });
+  handle(OP_BINVI, (h: usize, u: usize, n: i32): i32 => { binvi(h, u); return ST_OK; });
+  handle(OP_BSET, (h: usize, u: usize, n: i32): i32 => { bset(h, u); return ST_OK; });
+  handle(OP_BSETI, (h: usize, u: usize, n: i32): i32 => { bseti(h, u); return ST_OK; });
+  handle(OP_CBO_INVAL, cbo_inval);
+  handle(OP_CBO_CLEAN, cbo_clean);
+  handle(OP_CBO_FLUSH, cbo_flush);
+  handle(OP_CBO_ZERO, cbo_zero);
+  handle(OP_MRET, mret);
+  handle(OP_WFI, wfi);
+  handle(OP_SRET, sret);
+  handle(OP_SFENCE_VMA, sfence_vma);
+  handle(OP_SINVAL_VMA, sinval_vma);
+  handle(OP_SFENCE_W_INVAL, sfence_w_inval);
+  handle(OP_SFENCE_INVAL_IR, sfence_inval_ir);
+}
 
 /**
  * Executes up to `n` instructions; H_INSTRET_END must hold what H_INSTRET will
@@ -105,107 +257,12 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       case OP_SRLW: srlw(h, u); u += 16; continue;
       case OP_SRAW: sraw(h, u); u += 16; continue;
       case OP_FENCE: fence(h, u); u += 16; continue;
-      case OP_FENCE_TSO: fence_tso(h, u); u += 16; continue;
-      case OP_PAUSE: pause(h, u); u += 16; continue;
-      case OP_ECALL: st = ecall(h, u, n); if (st) break; u += 16; continue;
-      case OP_EBREAK: st = ebreak(h, u, n); if (st) break; u += 16; continue;
       case OP_MUL: mul(h, u); u += 16; continue;
-      case OP_MULH: mulh(h, u); u += 16; continue;
-      case OP_MULHSU: mulhsu(h, u); u += 16; continue;
-      case OP_MULHU: mulhu(h, u); u += 16; continue;
       case OP_MULW: mulw(h, u); u += 16; continue;
-      case OP_DIV: div(h, u); u += 16; continue;
-      case OP_DIVU: divu(h, u); u += 16; continue;
-      case OP_REM: rem(h, u); u += 16; continue;
-      case OP_REMU: remu(h, u); u += 16; continue;
-      case OP_DIVW: divw(h, u); u += 16; continue;
-      case OP_DIVUW: divuw(h, u); u += 16; continue;
-      case OP_REMW: remw(h, u); u += 16; continue;
-      case OP_REMUW: remuw(h, u); u += 16; continue;
-      case OP_LR_W: st = lr_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_SC_W: st = sc_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_LR_D: st = lr_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_SC_D: st = sc_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOSWAP_W: st = amoswap_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOADD_W: st = amoadd_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOXOR_W: st = amoxor_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOAND_W: st = amoand_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOOR_W: st = amoor_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOMIN_W: st = amomin_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOMAX_W: st = amomax_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOMINU_W: st = amominu_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOMAXU_W: st = amomaxu_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOSWAP_D: st = amoswap_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOADD_D: st = amoadd_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOXOR_D: st = amoxor_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOAND_D: st = amoand_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOOR_D: st = amoor_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOMIN_D: st = amomin_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOMAX_D: st = amomax_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOMINU_D: st = amominu_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_AMOMAXU_D: st = amomaxu_d(h, u, n); if (st) break; u += 16; continue;
       case OP_FLW: st = flw(h, u, n); if (st) break; u += 16; continue;
       case OP_FSW: st = fsw(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMADD_S: st = fmadd_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMSUB_S: st = fmsub_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FNMSUB_S: st = fnmsub_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FNMADD_S: st = fnmadd_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FADD_S: st = fadd_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSUB_S: st = fsub_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMUL_S: st = fmul_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FDIV_S: st = fdiv_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSQRT_S: st = fsqrt_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMIN_S: st = fmin_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMAX_S: st = fmax_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSGNJ_S: st = fsgnj_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSGNJN_S: st = fsgnjn_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSGNJX_S: st = fsgnjx_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_W_S: st = fcvt_w_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_WU_S: st = fcvt_wu_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_L_S: st = fcvt_l_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_LU_S: st = fcvt_lu_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_S_W: st = fcvt_s_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_S_WU: st = fcvt_s_wu(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_S_L: st = fcvt_s_l(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_S_LU: st = fcvt_s_lu(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMV_X_W: st = fmv_x_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMV_W_X: st = fmv_w_x(h, u, n); if (st) break; u += 16; continue;
-      case OP_FEQ_S: st = feq_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FLT_S: st = flt_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FLE_S: st = fle_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCLASS_S: st = fclass_s(h, u, n); if (st) break; u += 16; continue;
       case OP_FLD: st = fld(h, u, n); if (st) break; u += 16; continue;
       case OP_FSD: st = fsd(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMADD_D: st = fmadd_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMSUB_D: st = fmsub_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FNMSUB_D: st = fnmsub_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FNMADD_D: st = fnmadd_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FADD_D: st = fadd_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSUB_D: st = fsub_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMUL_D: st = fmul_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FDIV_D: st = fdiv_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSQRT_D: st = fsqrt_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMIN_D: st = fmin_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMAX_D: st = fmax_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSGNJ_D: st = fsgnj_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSGNJN_D: st = fsgnjn_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSGNJX_D: st = fsgnjx_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_S_D: st = fcvt_s_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_D_S: st = fcvt_d_s(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_W_D: st = fcvt_w_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_WU_D: st = fcvt_wu_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_L_D: st = fcvt_l_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_LU_D: st = fcvt_lu_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_D_W: st = fcvt_d_w(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_D_WU: st = fcvt_d_wu(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_D_L: st = fcvt_d_l(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCVT_D_LU: st = fcvt_d_lu(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMV_X_D: st = fmv_x_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FMV_D_X: st = fmv_d_x(h, u, n); if (st) break; u += 16; continue;
-      case OP_FEQ_D: st = feq_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FLT_D: st = flt_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FLE_D: st = fle_d(h, u, n); if (st) break; u += 16; continue;
-      case OP_FCLASS_D: st = fclass_d(h, u, n); if (st) break; u += 16; continue;
       case OP_C_ADDI4SPN: addi(h, u); u += 8; continue;
       case OP_C_FLD: st = fld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
       case OP_C_LW: st = lw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
@@ -240,72 +297,169 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       case OP_C_LDSP: st = ld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
       case OP_C_JR: target = <u64>(xb(h, u) + IMM(u)) & ~1; setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 2)); break;
       case OP_C_MV: addi(h, u); u += 8; continue;
-      case OP_C_EBREAK: st = ebreak(h, u, n); if (st) { step = 8; break; } u += 8; continue;
       case OP_C_JALR: target = <u64>(xb(h, u) + IMM(u)) & ~1; setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 2)); break;
       case OP_C_ADD: add(h, u); u += 8; continue;
       case OP_C_FSDSP: st = fsd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
       case OP_C_SWSP: st = sw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
       case OP_C_SDSP: st = sd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_CSRRW: st = csrrw(h, u, n); if (st) break; u += 16; continue;
-      case OP_CSRRS: st = csrrs(h, u, n); if (st) break; u += 16; continue;
-      case OP_CSRRC: st = csrrc(h, u, n); if (st) break; u += 16; continue;
-      case OP_CSRRWI: st = csrrwi(h, u, n); if (st) break; u += 16; continue;
-      case OP_CSRRSI: st = csrrsi(h, u, n); if (st) break; u += 16; continue;
-      case OP_CSRRCI: st = csrrci(h, u, n); if (st) break; u += 16; continue;
-      case OP_FENCE_I: st = fence_i(h, u, n); if (st) break; u += 16; continue;
       case OP_SH1ADD: sh1add(h, u); u += 16; continue;
       case OP_SH2ADD: sh2add(h, u); u += 16; continue;
       case OP_SH3ADD: sh3add(h, u); u += 16; continue;
       case OP_ADD_UW: add_uw(h, u); u += 16; continue;
-      case OP_SH1ADD_UW: sh1add_uw(h, u); u += 16; continue;
-      case OP_SH2ADD_UW: sh2add_uw(h, u); u += 16; continue;
-      case OP_SH3ADD_UW: sh3add_uw(h, u); u += 16; continue;
       case OP_SLLI_UW: slli_uw(h, u); u += 16; continue;
       case OP_ANDN: andn(h, u); u += 16; continue;
-      case OP_ORN: orn(h, u); u += 16; continue;
-      case OP_XNOR: xnor(h, u); u += 16; continue;
-      case OP_CLZ: clz(h, u); u += 16; continue;
-      case OP_CTZ: ctz(h, u); u += 16; continue;
-      case OP_CPOP: cpop(h, u); u += 16; continue;
-      case OP_CLZW: clzw(h, u); u += 16; continue;
-      case OP_CTZW: ctzw(h, u); u += 16; continue;
-      case OP_CPOPW: cpopw(h, u); u += 16; continue;
-      case OP_MAX: max(h, u); u += 16; continue;
-      case OP_MAXU: maxu(h, u); u += 16; continue;
-      case OP_MIN: min(h, u); u += 16; continue;
-      case OP_MINU: minu(h, u); u += 16; continue;
       case OP_SEXT_B: sext_b(h, u); u += 16; continue;
       case OP_SEXT_H: sext_h(h, u); u += 16; continue;
       case OP_ZEXT_H: zext_h(h, u); u += 16; continue;
-      case OP_ROL: rol(h, u); u += 16; continue;
-      case OP_ROR: ror(h, u); u += 16; continue;
       case OP_RORI: rori(h, u); u += 16; continue;
-      case OP_ROLW: rolw(h, u); u += 16; continue;
-      case OP_RORW: rorw(h, u); u += 16; continue;
       case OP_RORIW: roriw(h, u); u += 16; continue;
-      case OP_ORC_B: orc_b(h, u); u += 16; continue;
-      case OP_REV8: rev8(h, u); u += 16; continue;
-      case OP_BCLR: bclr(h, u); u += 16; continue;
-      case OP_BCLRI: bclri(h, u); u += 16; continue;
-      case OP_BEXT: bext(h, u); u += 16; continue;
-      case OP_BEXTI: bexti(h, u); u += 16; continue;
-      case OP_BINV: binv(h, u); u += 16; continue;
-      case OP_BINVI: binvi(h, u); u += 16; continue;
-      case OP_BSET: bset(h, u); u += 16; continue;
-      case OP_BSETI: bseti(h, u); u += 16; continue;
       case OP_CZERO_EQZ: czero_eqz(h, u); u += 16; continue;
       case OP_CZERO_NEZ: czero_nez(h, u); u += 16; continue;
-      case OP_CBO_INVAL: st = cbo_inval(h, u, n); if (st) break; u += 16; continue;
-      case OP_CBO_CLEAN: st = cbo_clean(h, u, n); if (st) break; u += 16; continue;
-      case OP_CBO_FLUSH: st = cbo_flush(h, u, n); if (st) break; u += 16; continue;
-      case OP_CBO_ZERO: st = cbo_zero(h, u, n); if (st) break; u += 16; continue;
-      case OP_MRET: st = mret(h, u, n); if (st) break; u += 16; continue;
-      case OP_WFI: st = wfi(h, u, n); if (st) break; u += 16; continue;
-      case OP_SRET: st = sret(h, u, n); if (st) break; u += 16; continue;
-      case OP_SFENCE_VMA: st = sfence_vma(h, u, n); if (st) break; u += 16; continue;
-      case OP_SINVAL_VMA: st = sinval_vma(h, u, n); if (st) break; u += 16; continue;
-      case OP_SFENCE_W_INVAL: st = sfence_w_inval(h, u, n); if (st) break; u += 16; continue;
-      case OP_SFENCE_INVAL_IR: st = sfence_inval_ir(h, u, n); if (st) break; u += 16; continue;
+      case OP_FENCE_TSO:
+      case OP_PAUSE:
+      case OP_ECALL:
+      case OP_EBREAK:
+      case OP_MULH:
+      case OP_MULHSU:
+      case OP_MULHU:
+      case OP_DIV:
+      case OP_DIVU:
+      case OP_REM:
+      case OP_REMU:
+      case OP_DIVW:
+      case OP_DIVUW:
+      case OP_REMW:
+      case OP_REMUW:
+      case OP_LR_W:
+      case OP_SC_W:
+      case OP_LR_D:
+      case OP_SC_D:
+      case OP_AMOSWAP_W:
+      case OP_AMOADD_W:
+      case OP_AMOXOR_W:
+      case OP_AMOAND_W:
+      case OP_AMOOR_W:
+      case OP_AMOMIN_W:
+      case OP_AMOMAX_W:
+      case OP_AMOMINU_W:
+      case OP_AMOMAXU_W:
+      case OP_AMOSWAP_D:
+      case OP_AMOADD_D:
+      case OP_AMOXOR_D:
+      case OP_AMOAND_D:
+      case OP_AMOOR_D:
+      case OP_AMOMIN_D:
+      case OP_AMOMAX_D:
+      case OP_AMOMINU_D:
+      case OP_AMOMAXU_D:
+      case OP_FMADD_S:
+      case OP_FMSUB_S:
+      case OP_FNMSUB_S:
+      case OP_FNMADD_S:
+      case OP_FADD_S:
+      case OP_FSUB_S:
+      case OP_FMUL_S:
+      case OP_FDIV_S:
+      case OP_FSQRT_S:
+      case OP_FMIN_S:
+      case OP_FMAX_S:
+      case OP_FSGNJ_S:
+      case OP_FSGNJN_S:
+      case OP_FSGNJX_S:
+      case OP_FCVT_W_S:
+      case OP_FCVT_WU_S:
+      case OP_FCVT_L_S:
+      case OP_FCVT_LU_S:
+      case OP_FCVT_S_W:
+      case OP_FCVT_S_WU:
+      case OP_FCVT_S_L:
+      case OP_FCVT_S_LU:
+      case OP_FMV_X_W:
+      case OP_FMV_W_X:
+      case OP_FEQ_S:
+      case OP_FLT_S:
+      case OP_FLE_S:
+      case OP_FCLASS_S:
+      case OP_FMADD_D:
+      case OP_FMSUB_D:
+      case OP_FNMSUB_D:
+      case OP_FNMADD_D:
+      case OP_FADD_D:
+      case OP_FSUB_D:
+      case OP_FMUL_D:
+      case OP_FDIV_D:
+      case OP_FSQRT_D:
+      case OP_FMIN_D:
+      case OP_FMAX_D:
+      case OP_FSGNJ_D:
+      case OP_FSGNJN_D:
+      case OP_FSGNJX_D:
+      case OP_FCVT_S_D:
+      case OP_FCVT_D_S:
+      case OP_FCVT_W_D:
+      case OP_FCVT_WU_D:
+      case OP_FCVT_L_D:
+      case OP_FCVT_LU_D:
+      case OP_FCVT_D_W:
+      case OP_FCVT_D_WU:
+      case OP_FCVT_D_L:
+      case OP_FCVT_D_LU:
+      case OP_FMV_X_D:
+      case OP_FMV_D_X:
+      case OP_FEQ_D:
+      case OP_FLT_D:
+      case OP_FLE_D:
+      case OP_FCLASS_D:
+      case OP_CSRRW:
+      case OP_CSRRS:
+      case OP_CSRRC:
+      case OP_CSRRWI:
+      case OP_CSRRSI:
+      case OP_CSRRCI:
+      case OP_FENCE_I:
+      case OP_SH1ADD_UW:
+      case OP_SH2ADD_UW:
+      case OP_SH3ADD_UW:
+      case OP_ORN:
+      case OP_XNOR:
+      case OP_CLZ:
+      case OP_CTZ:
+      case OP_CPOP:
+      case OP_CLZW:
+      case OP_CTZW:
+      case OP_CPOPW:
+      case OP_MAX:
+      case OP_MAXU:
+      case OP_MIN:
+      case OP_MINU:
+      case OP_ROL:
+      case OP_ROR:
+      case OP_ROLW:
+      case OP_RORW:
+      case OP_ORC_B:
+      case OP_REV8:
+      case OP_BCLR:
+      case OP_BCLRI:
+      case OP_BEXT:
+      case OP_BEXTI:
+      case OP_BINV:
+      case OP_BINVI:
+      case OP_BSET:
+      case OP_BSETI:
+      case OP_CBO_INVAL:
+      case OP_CBO_CLEAN:
+      case OP_CBO_FLUSH:
+      case OP_CBO_ZERO:
+      case OP_MRET:
+      case OP_WFI:
+      case OP_SRET:
+      case OP_SFENCE_VMA:
+      case OP_SINVAL_VMA:
+      case OP_SFENCE_W_INVAL:
+      case OP_SFENCE_INVAL_IR:
+        st = call_indirect<i32>(load<u32>(HANDLERS + (<u32>load<u16>(u) << 2)), h, u, n); if (st) break; u += 16; continue;
+      case OP_C_EBREAK:
+        st = call_indirect<i32>(load<u32>(HANDLERS + (<u32>load<u16>(u) << 2)), h, u, n); if (st) { step = 8; break; } u += 8; continue;
       default: st = illegal(h);
     }
     if (st == ST_OK) {

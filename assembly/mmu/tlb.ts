@@ -7,7 +7,7 @@
 
 import {
   CT_TLB_FLUSH, H_BANKS, H_BANK_CLOCK, H_PRV, H_SATP, H_TLB, H_TLB_FETCH, H_TLB_GEN, PAGE_SIZE, TLB_BANK, TLB_BANKS,
-  TLB_BIG_HIGH, TLB_BIG_LOW, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_FETCH, TLB_GENERATION, TLB_HEADER, TLB_KEY, TLB_MODES,
+  TLB_BIG_HIGH, TLB_BIG_LOW, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_FETCH, TLB_GENERATION, TLB_HEADER, TLB_KEY, TLB_MODES,
   TLB_SPACES, TLB_STORE, MAX_HARTS, DEV_MACHINE, M_HARTS,
 } from "../abi";
 import { count, hartAt, MS_MPP, MS_MPRV, MS_SUM, mstatus, PRV_M, PRV_S, PRV_U } from "../hart/state";
@@ -19,8 +19,15 @@ const MODE_M: u32 = 3;
 
 const PAGE_MASK: u64 = ~<u64>(PAGE_SIZE - 1);
 
+/**
+ * Byte offset of an address's entry. Higher page bits are folded in: stacks, heaps
+ * and code like to lie at multiples of large powers of two from one another.
+ */
 // @ts-ignore: decorator
-@inline export function tlbIndex(va: u64): u32 { return (<u32>(va >> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_BITS; }
+@inline export function tlbIndex(va: u64): u32 {
+  const page = <u32>(va >> 12);
+  return ((page ^ (page >> TLB_BITS)) & (TLB_ENTRIES - 1)) << TLB_ENTRY_BITS;
+}
 
 /** The privilege that loads and stores have: MPRV lends them MPP's (Privileged 3.1.6.3). */
 export function dataPrivilege(h: usize): u32 {
