@@ -12,7 +12,7 @@ const STEPS = [
     "Generated code and import rules",
     10,
     "see above",
-    ["node_modules/vitest/vitest.mjs", "run", "--dir", "test", "test/isa/generated", "test/build/architecture"],
+    ["node_modules/vitest/vitest.mjs", "run", "--dir", "test", "test/isa/generated", "test/architecture"],
   ],
 ];
 

@@ -51,8 +51,9 @@ async function atTerminal(keys: string, meanwhile = ":"): Promise<Session> {
       }, 20);
       let shown = "";
       stdout.on("data", (chunk: string) => {
+        if (keys === "" || shown.includes(keys.at(-1)!)) return;
         shown += chunk;
-        if (keys !== "" && shown.includes(keys.at(-1)!)) stdin.write("\x01x");
+        if (shown.includes(keys.at(-1)!)) stdin.write("\x01x");
       });
       stdout.on("end", () => clearInterval(timer));
     },

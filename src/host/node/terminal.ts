@@ -65,7 +65,7 @@ export class NodeTerminal implements Terminal {
     if (process.stdout.isTTY) {
       const undo = this.#modes.undo();
       if (undo !== "") process.stdout.write(undo);
-      if (this.#column > 0) process.stdout.write("\r\n");
+      if (this.#column > 0) process.stdout.write("\n");
       this.#column = 0;
     }
     this.#setRaw(false);
