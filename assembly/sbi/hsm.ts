@@ -33,7 +33,7 @@ function start(id: u64, address: u64, opaque: u64): i64 {
   if (id >= load<u32>(DEV_MACHINE, M_HARTS)) return SBI_INVALID_PARAM;
   const h = hartAt(<u32>id);
   if (load<u32>(h, H_STATE) != HART_STOPPED) return SBI_ALREADY_AVAILABLE;
-  if (!pagePtr(address)) return SBI_INVALID_ADDRESS;
+  if (address & 1 || !pagePtr(address)) return SBI_INVALID_ADDRESS;
   // Table "HSM Hart Start Register State": S-mode, no paging, no interrupts.
   setPc(h, address);
   setX(h, 10, id);

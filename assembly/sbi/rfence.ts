@@ -31,8 +31,10 @@ export function sbiFence(fid: u64, mask: u64, base: u64, start: u64, size: u64, 
 function fenceOne(h: usize, start: u64, size: u64, asid: i32): void {
   const everything = start + size < start || (start == 0 && size == 0) || size == u64.MAX_VALUE || size > MANY_PAGES << 12;
   if (!everything) {
-    const end = start + size;
-    for (let va = start & ~0xfff; va < end; va += 4096) tlbFlushPage(h, va, asid);
+    // Counted, since the range may end where addresses do.
+    const first = start & ~0xfff;
+    const pages = (start - first + size + 4095) >> 12;
+    for (let i: u64 = 0; i < pages; i++) tlbFlushPage(h, first + (i << 12), asid);
   } else if (asid >= 0) {
     tlbFlushAsid(h, asid);
   } else {
