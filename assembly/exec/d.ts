@@ -1,13 +1,13 @@
 /** D: double precision (Unprivileged chapter 21). The immediate holds rs2, rs3 and rm, a byte each. */
 
-import { ST_EVENT, ST_OK } from "../abi";
+import { ST_EVENT, ST_OK, TLB_STORE } from "../abi";
 import { f64AddFast, f64DivFast, f64FmaFast, f64MulFast, f64SqrtFast, f64SubFast } from "../fp/fast";
 import { f64Class, f64Eq, f64FromI32, f64ToI32, f64FromI64, f64ToI64, f64FromU32, f64ToU32, f64FromU64, f64ToU64, f64Le, f64Lt, f64Max, f64Min, f64ToF32, f32ToF64 } from "../fp/f64";
 import { fflags } from "../fp/state";
 import { A, B, f, fcsr, illegal, IMM, noteLeft, rd, setF, xb } from "../hart/state";
 import { loaded, loadSlow, storeSlow } from "../mmu/access";
 import { box, fpDirty, fpOn, RM_BAD, rounding, settle, unbox } from "./fp";
-import { hitLoad, hitStore } from "./memory";
+import { entry, tagged } from "./memory";
 
 const SIGN: u64 = 0x8000_0000_0000_0000;
 
@@ -37,16 +37,19 @@ const SIGN: u64 = 0x8000_0000_0000_0000;
 export function fld(h: usize, u: usize, n: i32): i32 {
   if (!fpOn(h)) return illegal(h);
   const va = <u64>(xb(h, u) + IMM(u));
-  const p = hitLoad(h, va, 8);
-  if (p) {
-    setF(h, A(u), load<u64>(p));
-    fpDirty(h);
-    return ST_OK;
+  const e = entry(h, va);
+  let st: i32 = ST_OK;
+  let v: u64;
+  if (load<u64>(e) == tagged(va, 8)) {
+    const p = <usize>(<u32>va + load<u32>(e, 8));
+    v = load<u64>(p);
+  } else {
+    noteLeft(h, n);
+    st = loadSlow(h, va, 8);
+    if (st != ST_OK && st != ST_EVENT) return st;
+    v = loaded;
   }
-  noteLeft(h, n);
-  const st = loadSlow(h, va, 8);
-  if (st != ST_OK && st != ST_EVENT) return st;
-  setF(h, A(u), loaded);
+  setF(h, A(u), v);
   fpDirty(h);
   return st;
 }
@@ -54,9 +57,9 @@ export function fld(h: usize, u: usize, n: i32): i32 {
 export function fsd(h: usize, u: usize, n: i32): i32 {
   if (!fpOn(h)) return illegal(h);
   const va = <u64>(xb(h, u) + IMM(u));
-  const p = hitStore(h, va, 8);
-  if (p) {
-    store<u64>(p, f(h, A(u)));
+  const e = entry(h, va) + TLB_STORE;
+  if (load<u64>(e) == tagged(va, 8)) {
+    store<u64>(<u32>va + load<u32>(e, 8), f(h, A(u)));
     return ST_OK;
   }
   noteLeft(h, n);

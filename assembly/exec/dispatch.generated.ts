@@ -1,21 +1,21 @@
 // Generated from src/isa/table by src/isa/generate-main.ts: do not edit.
 
 import {
-  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
+  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH, TLB_STORE,
 } from "../abi";
-import { A, illegal, IMM, setPc, setX, xb } from "../hart/state";
+import { A, illegal, IMM, rd, setPc, setX, xa, xb } from "../hart/state";
 import {
   OP_CROSS, OP_DECODE, OP_ILLEGAL, OP_ILLEGAL_C, OP_PAGE_END, OP_LUI, OP_AUIPC, OP_JAL, OP_JAL_FAR, OP_BEQ, OP_BEQ_FAR, OP_BNE, OP_BNE_FAR, OP_BLT, OP_BLT_FAR, OP_BGE, OP_BGE_FAR, OP_BLTU, OP_BLTU_FAR, OP_BGEU, OP_BGEU_FAR, OP_JALR, OP_LB, OP_LH, OP_LW, OP_LD, OP_LBU, OP_LHU, OP_LWU, OP_SB, OP_SH, OP_SW, OP_SD, OP_ADDI, OP_SLTI, OP_SLTIU, OP_XORI, OP_ORI, OP_ANDI, OP_SLLI, OP_SRLI, OP_SRAI, OP_ADDIW, OP_SLLIW, OP_SRLIW, OP_SRAIW, OP_ADD, OP_SUB, OP_SLL, OP_SLT, OP_SLTU, OP_XOR, OP_SRL, OP_SRA, OP_OR, OP_AND, OP_ADDW, OP_SUBW, OP_SLLW, OP_SRLW, OP_SRAW, OP_FENCE, OP_FENCE_TSO, OP_PAUSE, OP_ECALL, OP_EBREAK, OP_MUL, OP_MULH, OP_MULHSU, OP_MULHU, OP_MULW, OP_DIV, OP_DIVU, OP_REM, OP_REMU, OP_DIVW, OP_DIVUW, OP_REMW, OP_REMUW, OP_LR_W, OP_SC_W, OP_LR_D, OP_SC_D, OP_AMOSWAP_W, OP_AMOADD_W, OP_AMOXOR_W, OP_AMOAND_W, OP_AMOOR_W, OP_AMOMIN_W, OP_AMOMAX_W, OP_AMOMINU_W, OP_AMOMAXU_W, OP_AMOSWAP_D, OP_AMOADD_D, OP_AMOXOR_D, OP_AMOAND_D, OP_AMOOR_D, OP_AMOMIN_D, OP_AMOMAX_D, OP_AMOMINU_D, OP_AMOMAXU_D, OP_FLW, OP_FSW, OP_FMADD_S, OP_FMSUB_S, OP_FNMSUB_S, OP_FNMADD_S, OP_FADD_S, OP_FSUB_S, OP_FMUL_S, OP_FDIV_S, OP_FSQRT_S, OP_FMIN_S, OP_FMAX_S, OP_FSGNJ_S, OP_FSGNJN_S, OP_FSGNJX_S, OP_FCVT_W_S, OP_FCVT_WU_S, OP_FCVT_L_S, OP_FCVT_LU_S, OP_FCVT_S_W, OP_FCVT_S_WU, OP_FCVT_S_L, OP_FCVT_S_LU, OP_FMV_X_W, OP_FMV_W_X, OP_FEQ_S, OP_FLT_S, OP_FLE_S, OP_FCLASS_S, OP_FLD, OP_FSD, OP_FMADD_D, OP_FMSUB_D, OP_FNMSUB_D, OP_FNMADD_D, OP_FADD_D, OP_FSUB_D, OP_FMUL_D, OP_FDIV_D, OP_FSQRT_D, OP_FMIN_D, OP_FMAX_D, OP_FSGNJ_D, OP_FSGNJN_D, OP_FSGNJX_D, OP_FCVT_S_D, OP_FCVT_D_S, OP_FCVT_W_D, OP_FCVT_WU_D, OP_FCVT_L_D, OP_FCVT_LU_D, OP_FCVT_D_W, OP_FCVT_D_WU, OP_FCVT_D_L, OP_FCVT_D_LU, OP_FMV_X_D, OP_FMV_D_X, OP_FEQ_D, OP_FLT_D, OP_FLE_D, OP_FCLASS_D, OP_C_ADDI4SPN, OP_C_FLD, OP_C_LW, OP_C_LD, OP_C_FSD, OP_C_SW, OP_C_SD, OP_C_NOP, OP_C_ADDI, OP_C_ADDIW, OP_C_LI, OP_C_ADDI16SP, OP_C_LUI, OP_C_SRLI, OP_C_SRAI, OP_C_ANDI, OP_C_SUB, OP_C_XOR, OP_C_OR, OP_C_AND, OP_C_SUBW, OP_C_ADDW, OP_C_J, OP_C_J_FAR, OP_C_BEQZ, OP_C_BEQZ_FAR, OP_C_BNEZ, OP_C_BNEZ_FAR, OP_C_SLLI, OP_C_FLDSP, OP_C_LWSP, OP_C_LDSP, OP_C_JR, OP_C_MV, OP_C_EBREAK, OP_C_JALR, OP_C_ADD, OP_C_FSDSP, OP_C_SWSP, OP_C_SDSP, OP_CSRRW, OP_CSRRS, OP_CSRRC, OP_CSRRWI, OP_CSRRSI, OP_CSRRCI, OP_FENCE_I, OP_SH1ADD, OP_SH2ADD, OP_SH3ADD, OP_ADD_UW, OP_SH1ADD_UW, OP_SH2ADD_UW, OP_SH3ADD_UW, OP_SLLI_UW, OP_ANDN, OP_ORN, OP_XNOR, OP_CLZ, OP_CTZ, OP_CPOP, OP_CLZW, OP_CTZW, OP_CPOPW, OP_MAX, OP_MAXU, OP_MIN, OP_MINU, OP_SEXT_B, OP_SEXT_H, OP_ZEXT_H, OP_ROL, OP_ROR, OP_RORI, OP_ROLW, OP_RORW, OP_RORIW, OP_ORC_B, OP_REV8, OP_BCLR, OP_BCLRI, OP_BEXT, OP_BEXTI, OP_BINV, OP_BINVI, OP_BSET, OP_BSETI, OP_CZERO_EQZ, OP_CZERO_NEZ, OP_CBO_INVAL, OP_CBO_CLEAN, OP_CBO_FLUSH, OP_CBO_ZERO, OP_MRET, OP_WFI, OP_SRET, OP_SFENCE_VMA, OP_SINVAL_VMA, OP_SFENCE_W_INVAL, OP_SFENCE_INVAL_IR,
 } from "../isa/ops.generated";
 import { fetchedSlots, fetchSlow } from "../mmu/access";
 import { tlbIndex } from "../mmu/tlb";
 import { decodeSlot } from "./decode";
+import { entry, loadMiss, SIGN, storeMiss, tagged } from "./memory";
 import { lr_w, sc_w, lr_d, sc_d, amoswap_w, amoadd_w, amoxor_w, amoand_w, amoor_w, amomin_w, amomax_w, amominu_w, amomaxu_w, amoswap_d, amoadd_d, amoxor_d, amoand_d, amoor_d, amomin_d, amomax_d, amominu_d, amomaxu_d } from "./a";
 import { fld, fsd, fmadd_d, fmsub_d, fnmsub_d, fnmadd_d, fadd_d, fsub_d, fmul_d, fdiv_d, fsqrt_d, fmin_d, fmax_d, fsgnj_d, fsgnjn_d, fsgnjx_d, fcvt_s_d, fcvt_d_s, fcvt_w_d, fcvt_wu_d, fcvt_l_d, fcvt_lu_d, fcvt_d_w, fcvt_d_wu, fcvt_d_l, fcvt_d_lu, fmv_x_d, fmv_d_x, feq_d, flt_d, fle_d, fclass_d } from "./d";
 import { flw, fsw, fmadd_s, fmsub_s, fnmsub_s, fnmadd_s, fadd_s, fsub_s, fmul_s, fdiv_s, fsqrt_s, fmin_s, fmax_s, fsgnj_s, fsgnjn_s, fsgnjx_s, fcvt_w_s, fcvt_wu_s, fcvt_l_s, fcvt_lu_s, fcvt_s_w, fcvt_s_wu, fcvt_s_l, fcvt_s_lu, fmv_x_w, fmv_w_x, feq_s, flt_s, fle_s, fclass_s } from "./f";
 import { lui, auipc, beq, bne, blt, bge, bltu, bgeu, addi, slti, sltiu, xori, ori, andi, slli, srli, srai, addiw, slliw, srliw, sraiw, add, sub, sll, slt, sltu, xor, srl, sra, or, and, addw, subw, sllw, srlw, sraw, fence, fence_tso, pause, ecall, ebreak, fence_i } from "./i";
 import { mul, mulh, mulhsu, mulhu, mulw, div, divu, rem, remu, divw, divuw, remw, remuw } from "./m";
-import { lb, lh, lw, ld, lbu, lhu, lwu, sb, sh, sw, sd } from "./memory";
 import { mret, wfi, sret, sfence_vma, sinval_vma, sfence_w_inval, sfence_inval_ir } from "./priv";
 import { sh1add, sh2add, sh3add, add_uw, sh1add_uw, sh2add_uw, sh3add_uw, slli_uw } from "./zba";
 import { andn, orn, xnor, clz, ctz, cpop, clzw, ctzw, cpopw, max, maxu, min, minu, sext_b, sext_h, zext_h, rol, ror, rori, rolw, rorw, roriw, orc_b, rev8 } from "./zbb";
@@ -68,6 +68,8 @@ export function fillHandlers(): void {
   handle(OP_AMOMAX_D, amomax_d);
   handle(OP_AMOMINU_D, amominu_d);
   handle(OP_AMOMAXU_D, amomaxu_d);
+  handle(OP_FLW, flw);
+  handle(OP_FSW, fsw);
   handle(OP_FMADD_S, fmadd_s);
   handle(OP_FMSUB_S, fmsub_s);
   handle(OP_FNMSUB_S, fnmsub_s);
@@ -96,6 +98,8 @@ export function fillHandlers(): void {
   handle(OP_FLT_S, flt_s);
   handle(OP_FLE_S, fle_s);
   handle(OP_FCLASS_S, fclass_s);
+  handle(OP_FLD, fld);
+  handle(OP_FSD, fsd);
   handle(OP_FMADD_D, fmadd_d);
   handle(OP_FMSUB_D, fmsub_d);
   handle(OP_FNMSUB_D, fnmsub_d);
@@ -126,7 +130,11 @@ export function fillHandlers(): void {
   handle(OP_FLT_D, flt_d);
   handle(OP_FLE_D, fle_d);
   handle(OP_FCLASS_D, fclass_d);
+  handle(OP_C_FLD, fld);
+  handle(OP_C_FSD, fsd);
+  handle(OP_C_FLDSP, fld);
   handle(OP_C_EBREAK, ebreak);
+  handle(OP_C_FSDSP, fsd);
   handle(OP_CSRRW, csrrw);
   handle(OP_CSRRS, csrrs);
   handle(OP_CSRRC, csrrc);
@@ -188,6 +196,8 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
   let st: i32 = ST_OK;
   let target: u64 = 0;
   let step: u32 = 16;
+  let va: u64 = 0;
+  let e: usize = 0;
   for (;;) {
     if (n == 0) {
       setPc(h, vbase + ((u - page) >> 2));
@@ -217,17 +227,17 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       case OP_BGEU: u += select<usize>(IMM(u), 16, bgeu(h, u)); continue;
       case OP_BGEU_FAR: if (bgeu(h, u)) { target = vbase + <i64>IMM(u); break; } u += 16; continue;
       case OP_JALR: target = <u64>(xb(h, u) + IMM(u)) & ~1; setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 4)); break;
-      case OP_LB: st = lb(h, u, n); if (st) break; u += 16; continue;
-      case OP_LH: st = lh(h, u, n); if (st) break; u += 16; continue;
-      case OP_LW: st = lw(h, u, n); if (st) break; u += 16; continue;
-      case OP_LD: st = ld(h, u, n); if (st) break; u += 16; continue;
-      case OP_LBU: st = lbu(h, u, n); if (st) break; u += 16; continue;
-      case OP_LHU: st = lhu(h, u, n); if (st) break; u += 16; continue;
-      case OP_LWU: st = lwu(h, u, n); if (st) break; u += 16; continue;
-      case OP_SB: st = sb(h, u, n); if (st) break; u += 16; continue;
-      case OP_SH: st = sh(h, u, n); if (st) break; u += 16; continue;
-      case OP_SW: st = sw(h, u, n); if (st) break; u += 16; continue;
-      case OP_SD: st = sd(h, u, n); if (st) break; u += 16; continue;
+      case OP_LB: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 1)) { rd(h, u, <i64>load<i8>(<u32>va + load<u32>(e, 8))); u += 16; continue; } st = loadMiss(h, u, n, SIGN | 1); if (st) break; u += 16; continue;
+      case OP_LH: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 2)) { rd(h, u, <i64>load<i16>(<u32>va + load<u32>(e, 8))); u += 16; continue; } st = loadMiss(h, u, n, SIGN | 2); if (st) break; u += 16; continue;
+      case OP_LW: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 4)) { rd(h, u, <i64>load<i32>(<u32>va + load<u32>(e, 8))); u += 16; continue; } st = loadMiss(h, u, n, SIGN | 4); if (st) break; u += 16; continue;
+      case OP_LD: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 8)) { rd(h, u, <i64>load<i64>(<u32>va + load<u32>(e, 8))); u += 16; continue; } st = loadMiss(h, u, n, 8); if (st) break; u += 16; continue;
+      case OP_LBU: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 1)) { rd(h, u, <i64>load<u8>(<u32>va + load<u32>(e, 8))); u += 16; continue; } st = loadMiss(h, u, n, 1); if (st) break; u += 16; continue;
+      case OP_LHU: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 2)) { rd(h, u, <i64>load<u16>(<u32>va + load<u32>(e, 8))); u += 16; continue; } st = loadMiss(h, u, n, 2); if (st) break; u += 16; continue;
+      case OP_LWU: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 4)) { rd(h, u, <i64>load<u32>(<u32>va + load<u32>(e, 8))); u += 16; continue; } st = loadMiss(h, u, n, 4); if (st) break; u += 16; continue;
+      case OP_SB: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e, TLB_STORE) == tagged(va, 1)) { store<u8>(<u32>va + load<u32>(e, TLB_STORE + 8), <u8>xa(h, u)); u += 16; continue; } st = storeMiss(h, u, n, 1); if (st) break; u += 16; continue;
+      case OP_SH: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e, TLB_STORE) == tagged(va, 2)) { store<u16>(<u32>va + load<u32>(e, TLB_STORE + 8), <u16>xa(h, u)); u += 16; continue; } st = storeMiss(h, u, n, 2); if (st) break; u += 16; continue;
+      case OP_SW: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e, TLB_STORE) == tagged(va, 4)) { store<u32>(<u32>va + load<u32>(e, TLB_STORE + 8), <u32>xa(h, u)); u += 16; continue; } st = storeMiss(h, u, n, 4); if (st) break; u += 16; continue;
+      case OP_SD: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e, TLB_STORE) == tagged(va, 8)) { store<u64>(<u32>va + load<u32>(e, TLB_STORE + 8), <u64>xa(h, u)); u += 16; continue; } st = storeMiss(h, u, n, 8); if (st) break; u += 16; continue;
       case OP_ADDI: addi(h, u); u += 16; continue;
       case OP_SLTI: slti(h, u); u += 16; continue;
       case OP_SLTIU: sltiu(h, u); u += 16; continue;
@@ -259,17 +269,11 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       case OP_FENCE: fence(h, u); u += 16; continue;
       case OP_MUL: mul(h, u); u += 16; continue;
       case OP_MULW: mulw(h, u); u += 16; continue;
-      case OP_FLW: st = flw(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSW: st = fsw(h, u, n); if (st) break; u += 16; continue;
-      case OP_FLD: st = fld(h, u, n); if (st) break; u += 16; continue;
-      case OP_FSD: st = fsd(h, u, n); if (st) break; u += 16; continue;
       case OP_C_ADDI4SPN: addi(h, u); u += 8; continue;
-      case OP_C_FLD: st = fld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_LW: st = lw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_LD: st = ld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_FSD: st = fsd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_SW: st = sw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_SD: st = sd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_LW: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 4)) { rd(h, u, <i64>load<i32>(<u32>va + load<u32>(e, 8))); u += 8; continue; } st = loadMiss(h, u, n, SIGN | 4); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_LD: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 8)) { rd(h, u, <i64>load<i64>(<u32>va + load<u32>(e, 8))); u += 8; continue; } st = loadMiss(h, u, n, 8); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_SW: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e, TLB_STORE) == tagged(va, 4)) { store<u32>(<u32>va + load<u32>(e, TLB_STORE + 8), <u32>xa(h, u)); u += 8; continue; } st = storeMiss(h, u, n, 4); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_SD: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e, TLB_STORE) == tagged(va, 8)) { store<u64>(<u32>va + load<u32>(e, TLB_STORE + 8), <u64>xa(h, u)); u += 8; continue; } st = storeMiss(h, u, n, 8); if (st) { step = 8; break; } u += 8; continue;
       case OP_C_NOP: addi(h, u); u += 8; continue;
       case OP_C_ADDI: addi(h, u); u += 8; continue;
       case OP_C_ADDIW: addiw(h, u); u += 8; continue;
@@ -292,16 +296,14 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       case OP_C_BNEZ: u += select<usize>(IMM(u), 8, bne(h, u)); continue;
       case OP_C_BNEZ_FAR: if (bne(h, u)) { target = vbase + <i64>IMM(u); break; } u += 8; continue;
       case OP_C_SLLI: slli(h, u); u += 8; continue;
-      case OP_C_FLDSP: st = fld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_LWSP: st = lw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_LDSP: st = ld(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_LWSP: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 4)) { rd(h, u, <i64>load<i32>(<u32>va + load<u32>(e, 8))); u += 8; continue; } st = loadMiss(h, u, n, SIGN | 4); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_LDSP: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e) == tagged(va, 8)) { rd(h, u, <i64>load<i64>(<u32>va + load<u32>(e, 8))); u += 8; continue; } st = loadMiss(h, u, n, 8); if (st) { step = 8; break; } u += 8; continue;
       case OP_C_JR: target = <u64>(xb(h, u) + IMM(u)) & ~1; setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 2)); break;
       case OP_C_MV: addi(h, u); u += 8; continue;
       case OP_C_JALR: target = <u64>(xb(h, u) + IMM(u)) & ~1; setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + 2)); break;
       case OP_C_ADD: add(h, u); u += 8; continue;
-      case OP_C_FSDSP: st = fsd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_SWSP: st = sw(h, u, n); if (st) { step = 8; break; } u += 8; continue;
-      case OP_C_SDSP: st = sd(h, u, n); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_SWSP: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e, TLB_STORE) == tagged(va, 4)) { store<u32>(<u32>va + load<u32>(e, TLB_STORE + 8), <u32>xa(h, u)); u += 8; continue; } st = storeMiss(h, u, n, 4); if (st) { step = 8; break; } u += 8; continue;
+      case OP_C_SDSP: va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va); if (load<u64>(e, TLB_STORE) == tagged(va, 8)) { store<u64>(<u32>va + load<u32>(e, TLB_STORE + 8), <u64>xa(h, u)); u += 8; continue; } st = storeMiss(h, u, n, 8); if (st) { step = 8; break; } u += 8; continue;
       case OP_SH1ADD: sh1add(h, u); u += 16; continue;
       case OP_SH2ADD: sh2add(h, u); u += 16; continue;
       case OP_SH3ADD: sh3add(h, u); u += 16; continue;
@@ -352,6 +354,8 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       case OP_AMOMAX_D:
       case OP_AMOMINU_D:
       case OP_AMOMAXU_D:
+      case OP_FLW:
+      case OP_FSW:
       case OP_FMADD_S:
       case OP_FMSUB_S:
       case OP_FNMSUB_S:
@@ -380,6 +384,8 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       case OP_FLT_S:
       case OP_FLE_S:
       case OP_FCLASS_S:
+      case OP_FLD:
+      case OP_FSD:
       case OP_FMADD_D:
       case OP_FMSUB_D:
       case OP_FNMSUB_D:
@@ -458,16 +464,20 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       case OP_SFENCE_W_INVAL:
       case OP_SFENCE_INVAL_IR:
         st = call_indirect<i32>(load<u32>(HANDLERS + (<u32>load<u16>(u) << 2)), h, u, n); if (st) break; u += 16; continue;
+      case OP_C_FLD:
+      case OP_C_FSD:
+      case OP_C_FLDSP:
       case OP_C_EBREAK:
+      case OP_C_FSDSP:
         st = call_indirect<i32>(load<u32>(HANDLERS + (<u32>load<u16>(u) << 2)), h, u, n); if (st) { step = 8; break; } u += 8; continue;
       default: st = illegal(h);
     }
     if (st == ST_OK) {
       // A jump to `target`.
-      const va = target & ~4095;
-      if (va != vbase) {
-        const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
-        if (load<u64>(e) == va) {
+      const at = target & ~4095;
+      if (at != vbase) {
+        e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
+        if (load<u64>(e) == at) {
           page = load<u32>(e, 8);
         } else {
           if (n == 0) st = ST_BUDGET;
@@ -479,7 +489,7 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
           }
           page = fetchedSlots;
         }
-        vbase = va;
+        vbase = at;
       }
       u = page + ((<usize>target & 4095) << 2);
       continue;

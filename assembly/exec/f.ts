@@ -1,13 +1,13 @@
 /** F: single precision (Unprivileged chapter 20). The immediate holds rs2, rs3 and rm, a byte each. */
 
-import { ST_EVENT, ST_OK } from "../abi";
+import { ST_EVENT, ST_OK, TLB_STORE } from "../abi";
 import { f32AddFast, f32DivFast, f32FmaFast, f32MulFast, f32SqrtFast, f32SubFast } from "../fp/fast";
 import { f32Class, f32Eq, f32FromI32, f32ToI32, f32FromI64, f32ToI64, f32FromU32, f32ToU32, f32FromU64, f32ToU64, f32Le, f32Lt, f32Max, f32Min } from "../fp/f32";
 import { fflags } from "../fp/state";
 import { A, B, f, fcsr, illegal, IMM, noteLeft, rd, setF, xb } from "../hart/state";
 import { loaded, loadSlow, storeSlow } from "../mmu/access";
 import { box, fpDirty, fpOn, RM_BAD, rounding, settle, unbox } from "./fp";
-import { hitLoad, hitStore } from "./memory";
+import { entry, tagged } from "./memory";
 
 const SIGN: u32 = 0x8000_0000;
 
@@ -37,16 +37,19 @@ const SIGN: u32 = 0x8000_0000;
 export function flw(h: usize, u: usize, n: i32): i32 {
   if (!fpOn(h)) return illegal(h);
   const va = <u64>(xb(h, u) + IMM(u));
-  const p = hitLoad(h, va, 4);
-  if (p) {
-    setF(h, A(u), box(load<u32>(p)));
-    fpDirty(h);
-    return ST_OK;
+  const e = entry(h, va);
+  let st: i32 = ST_OK;
+  let v: u64;
+  if (load<u64>(e) == tagged(va, 4)) {
+    const p = <usize>(<u32>va + load<u32>(e, 8));
+    v = box(load<u32>(p));
+  } else {
+    noteLeft(h, n);
+    st = loadSlow(h, va, 4);
+    if (st != ST_OK && st != ST_EVENT) return st;
+    v = box(<u32>loaded);
   }
-  noteLeft(h, n);
-  const st = loadSlow(h, va, 4);
-  if (st != ST_OK && st != ST_EVENT) return st;
-  setF(h, A(u), box(<u32>loaded));
+  setF(h, A(u), v);
   fpDirty(h);
   return st;
 }
@@ -54,9 +57,9 @@ export function flw(h: usize, u: usize, n: i32): i32 {
 export function fsw(h: usize, u: usize, n: i32): i32 {
   if (!fpOn(h)) return illegal(h);
   const va = <u64>(xb(h, u) + IMM(u));
-  const p = hitStore(h, va, 4);
-  if (p) {
-    store<u32>(p, <u32>f(h, A(u)));
+  const e = entry(h, va) + TLB_STORE;
+  if (load<u64>(e) == tagged(va, 4)) {
+    store<u32>(<u32>va + load<u32>(e, 8), <u32>f(h, A(u)));
     return ST_OK;
   }
   noteLeft(h, n);

@@ -9,7 +9,6 @@ import type { Row } from "./row.ts";
 
 /** The file in assembly/exec that holds a handler. */
 function roomOf(row: Row): string {
-  if (/^(l[bhwd]u?|s[bhwd])$/.test(row.name)) return "memory";
   switch (row.extension) {
     case "Zifencei":
     case "Zihintpause":
@@ -36,14 +35,46 @@ const INLINE: ReadonlySet<string> = new Set(
     "addi slti sltiu xori ori andi slli srli srai addiw slliw srliw sraiw",
     "add sub sll slt sltu xor srl sra or and addw subw sllw srlw sraw mul mulw",
     "sh1add sh2add sh3add add.uw slli.uw andn zext.h sext.b sext.h rori roriw czero.eqz czero.nez fence",
-    "fld fsd flw fsw",
   ].flatMap((names) => names.split(" ")),
 );
 
-type Kind = "plain" | "pc" | "branch" | "jal" | "jalr" | "outcome" | "called";
+/** Loads and stores: size in bytes, and how a loaded value is read. */
+const MEMORY: Readonly<Record<string, { size: number; type: string; store?: true }>> = {
+  lb: { size: 1, type: "i8" },
+  lh: { size: 2, type: "i16" },
+  lw: { size: 4, type: "i32" },
+  ld: { size: 8, type: "i64" },
+  lbu: { size: 1, type: "u8" },
+  lhu: { size: 2, type: "u16" },
+  lwu: { size: 4, type: "u32" },
+  sb: { size: 1, type: "u8", store: true },
+  sh: { size: 2, type: "u16", store: true },
+  sw: { size: 4, type: "u32", store: true },
+  sd: { size: 8, type: "u64", store: true },
+};
+
+/** A look into the TLB in line, and a call when that fails. */
+function memoryCode(name: string, step: number): string {
+  const { size, type, store } = MEMORY[name]!;
+  const signed = type.startsWith("i") && size < 8;
+  const miss = store ? `storeMiss(h, u, n, ${size})` : `loadMiss(h, u, n, ${signed ? `SIGN | ${size}` : size})`;
+  const tag = store ? "load<u64>(e, TLB_STORE)" : "load<u64>(e)";
+  const addend = store ? "load<u32>(e, TLB_STORE + 8)" : "load<u32>(e, 8)";
+  const at = `<u32>va + ${addend}`;
+  const hit = store ? `store<${type}>(${at}, <${type}>xa(h, u));` : `rd(h, u, <i64>load<${type}>(${at}));`;
+  const leave = step === 16 ? "break;" : `{ step = ${step}; break; }`;
+  return [
+    "va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va);",
+    `if (${tag} == tagged(va, ${size})) { ${hit} u += ${step}; continue; }`,
+    `st = ${miss}; if (st) ${leave} u += ${step}; continue;`,
+  ].join(" ");
+}
+
+type Kind = "memory" | "plain" | "pc" | "branch" | "jal" | "jalr" | "outcome" | "called";
 
 function kindOf(base: Row): Kind {
   if (!INLINE.has(base.name)) return "called";
+  if (base.name in MEMORY) return "memory";
   if (base.name === "auipc") return "pc";
   if (base.name === "jal") return "jal";
   if (base.name === "jalr") return "jalr";
@@ -58,6 +89,8 @@ function caseOf(row: Row, base: Row): string | undefined {
   const far = `      case ${farOpName(row.name)}:`;
   const link = `setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + ${row.size}));`;
   switch (kindOf(base)) {
+    case "memory":
+      return `${label} ${memoryCode(base.name, step)}`;
     case "plain":
       return `${label} ${call}(h, u); u += ${step}; continue;`;
     case "pc":
@@ -109,7 +142,7 @@ export function generateDispatch(rows: readonly Row[]): string {
       called[row.size].push(`      case ${opName(row.name)}:`);
       calls.push(`  handle(${opName(row.name)}, ${wrapped(base)});`);
     }
-    if (kind === "jal" || kind === "jalr") continue;
+    if (kind === "jal" || kind === "jalr" || kind === "memory") continue;
     const room = roomOf(base);
     if (!rooms.has(room)) rooms.set(room, new Set());
     rooms.get(room)!.add(handlerName(base.name));
@@ -118,15 +151,16 @@ export function generateDispatch(rows: readonly Row[]): string {
   const call = "st = call_indirect<i32>(load<u32>(HANDLERS + (<u32>load<u16>(u) << 2)), h, u, n);";
   return `
 import {
-  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
+  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH, TLB_STORE,
 } from "../abi";
-import { A, illegal, IMM, setPc, setX, xb } from "../hart/state";
+import { A, illegal, IMM, rd, setPc, setX, xa, xb } from "../hart/state";
 import {
   OP_CROSS, OP_DECODE, OP_ILLEGAL, OP_ILLEGAL_C, OP_PAGE_END, ${ops.join(", ")},
 } from "../isa/ops.generated";
 import { fetchedSlots, fetchSlow } from "../mmu/access";
 import { tlbIndex } from "../mmu/tlb";
 import { decodeSlot } from "./decode";
+import { entry, loadMiss, SIGN, storeMiss, tagged } from "./memory";
 ${imports.join("\n")}
 
 // @ts-ignore: decorator
@@ -151,6 +185,8 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
   let st: i32 = ST_OK;
   let target: u64 = 0;
   let step: u32 = 16;
+  let va: u64 = 0;
+  let e: usize = 0;
   for (;;) {
     if (n == 0) {
       setPc(h, vbase + ((u - page) >> 2));
@@ -172,10 +208,10 @@ ${called[2].join("\n")}
     }
     if (st == ST_OK) {
       // A jump to \`target\`.
-      const va = target & ~4095;
-      if (va != vbase) {
-        const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
-        if (load<u64>(e) == va) {
+      const at = target & ~4095;
+      if (at != vbase) {
+        e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
+        if (load<u64>(e) == at) {
           page = load<u32>(e, 8);
         } else {
           if (n == 0) st = ST_BUDGET;
@@ -187,7 +223,7 @@ ${called[2].join("\n")}
           }
           page = fetchedSlots;
         }
-        vbase = va;
+        vbase = at;
       }
       u = page + ((<usize>target & 4095) << 2);
       continue;
