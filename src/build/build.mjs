@@ -24,7 +24,7 @@ const PRODUCTS = {
   },
   bundles: {
     inputs: ["src", "bench", ...TOOLS],
-    outputs: bundles().map(([name]) => `dist/${name}`),
+    outputs: Object.keys(BUNDLES).map((name) => `dist/${name}`),
     make: makeBundles,
   },
   types: {
@@ -33,11 +33,6 @@ const PRODUCTS = {
     make: makeTypes,
   },
 };
-
-/** Those whose source is there. */
-function bundles() {
-  return Object.entries(BUNDLES).filter(([, entry]) => existsSync(join(ROOT, entry)));
-}
 
 /** @param {{ types: boolean }} options whether the declarations of a release are wanted too */
 export async function build({ types }) {
@@ -69,7 +64,9 @@ async function makeCore(work) {
 
 async function makeBundles(work) {
   const { build: bundle, formatMessages } = await import("esbuild");
-  const entryPoints = bundles().map(([name, entry]) => ({ in: entry, out: name.replace(/\.js$/, "") }));
+  const missing = Object.values(BUNDLES).filter((entry) => !existsSync(join(ROOT, entry)));
+  if (missing.length > 0) throw new Failure(`Sources are missing (${missing.join(", ")}); restore them with git.`);
+  const entryPoints = Object.entries(BUNDLES).map(([name, entry]) => ({ in: entry, out: name.replace(/\.js$/, "") }));
   try {
     await bundle({
       entryPoints,
