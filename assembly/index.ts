@@ -18,8 +18,8 @@ import { uartReset } from "./devices/uart";
 import { fillHandlers } from "./exec/dispatch.generated";
 import { hartReset, hartSupervisor } from "./hart/reset";
 import { hartAt, prv } from "./hart/state";
-import { ACC_FETCH } from "./mmu/pmp";
-import { tlbFlushAll, tlbSelect } from "./mmu/tlb";
+import { ACC_FETCH, pmpChanged } from "./mmu/pmp";
+import { tlbFlush, tlbFlushAll, tlbSelect } from "./mmu/tlb";
 import { pa, translate } from "./mmu/walk";
 
 export * from "./abi";
@@ -76,9 +76,11 @@ export function resetAll(): void {
   pflashReset();
 }
 
-/** After the host has written a hart's privilege, mstatus or satp. */
+/** After the host has written a hart's registers: what is derived from them is made anew. */
 export function hartChanged(hart: u32): void {
-  if (hart < load<u32>(DEV_MACHINE, M_HARTS)) tlbSelect(hartAt(hart));
+  if (hart >= load<u32>(DEV_MACHINE, M_HARTS)) return;
+  pmpChanged(hartAt(hart));
+  tlbFlush(hartAt(hart));
 }
 
 /** Watches the doublewords at these physical addresses (0: none). @returns false when they aren't RAM */

@@ -20,6 +20,7 @@ import { memorySize } from "./hypervisor/size.ts";
 import { type ImageProgress, listImages, provision } from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { isElf } from "./machine/elf.ts";
+import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export type { FileSource } from "./host/node/files.ts";
 export {
@@ -43,6 +44,7 @@ export {
 } from "./images/index.ts";
 export { BootError } from "./machine/boot.ts";
 export type { CellCounters } from "./machine/cell.ts";
+export { SnapshotError } from "./snapshot/format.ts";
 
 export interface MachineOptions {
   /** An image's name ("debian", "hello"…; see listImages), or the path of a kernel or program. */
@@ -77,6 +79,8 @@ export interface MachineOptions {
   readonly trace?: (text: string) => void | Promise<void>;
 }
 
+export type RestoreOptions = Pick<MachineOptions, "trace">;
+
 const DEFAULT_MEMORY = "512M";
 const MAX_HARTS = 8;
 
@@ -97,6 +101,20 @@ export class Machine extends BaseMachine {
     const plan = planBoot({ ...boot, memoryBytes, harts, gunzip, fdt: { rngSeed: bootSeed(deterministic) } });
     const sbi = boot.bios === "builtin";
     const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, traced: options.trace !== undefined };
+    return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace);
+  }
+
+  /**
+   * Makes a machine from a snapshot, powered off: `start` lets it go on where it was.
+   * @throws MachineError, SnapshotError
+   */
+  static async restore(source: FileSource, options: RestoreOptions = {}): Promise<Machine> {
+    const module = await coreModule();
+    const snapshot = decodeSnapshot(await readSource(source, "snapshot"));
+    const { memoryBytes, harts, sbi, deterministic } = snapshot.header;
+    memorySize(memoryBytes, maxRam(layoutOf(module)));
+    if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
+    const spec = { memoryBytes, harts, snapshot, sbi, deterministic, traced: options.trace !== undefined };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace);
   }
 }

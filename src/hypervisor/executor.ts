@@ -6,6 +6,7 @@
 
 import type { Entropy } from "../backends/entropy.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
+import { restoreCell, saveCell } from "../snapshot/snapshot.ts";
 import type { Answer, CellSpec, Report, Request, Stream, Wire } from "./protocol.ts";
 
 export interface ExecutorHost {
@@ -95,6 +96,7 @@ export class Executor {
           this.#answer(vm, call, undefined);
           break;
         case "reset":
+          if (!vm.cell.resettable) throw new Error("A machine from a snapshot can't be reset; stop it and boot anew.");
           vm.cell.reset();
           vm.idle = false;
           this.#schedule();
@@ -118,6 +120,11 @@ export class Executor {
         case "counters":
           this.#answer(vm, call, vm.cell.counters());
           break;
+        case "save": {
+          const bytes = saveCell(vm.cell);
+          this.#answer(vm, call, bytes, [bytes.buffer]);
+          break;
+        }
         case "exec":
           this.#exec(vm, call, message.command);
           break;
@@ -139,6 +146,7 @@ export class Executor {
         ...(spec.traced ? { trace: (text: string) => vm && this.#trace(vm, text) } : {}),
       });
       cell.pause(); // its time begins with start
+      if (spec.snapshot) restoreCell(cell, spec.snapshot);
       vm = {
         id,
         spec,
@@ -268,7 +276,7 @@ export class Executor {
   }
 
   #ended(vm: Running, exit: Exit): void {
-    if (exit.kind === "reboot") {
+    if (exit.kind === "reboot" && vm.cell.resettable) {
       vm.cell.reset();
       this.#wire.post({ type: "reset", vm: vm.id });
       return;

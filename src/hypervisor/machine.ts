@@ -92,7 +92,7 @@ const EXEC_TEXT_LIMIT = 256 * 1024 * 1024;
 export class Machine {
   readonly console: MachineConsole;
   readonly memory: MachineMemory;
-  /** The device tree that the machine boots with. */
+  /** The device tree that the machine boots with; of one from a snapshot, nothing. */
   readonly dtb: Uint8Array;
   /** Resolves when the machine has ended; never rejects. */
   readonly exited: Promise<Exit>;
@@ -130,7 +130,7 @@ export class Machine {
     this.#vm = vm;
     this.#meter = meter;
     this.#trace = trace;
-    this.dtb = spec.boot.dtb.bytes;
+    this.dtb = spec.boot?.dtb.bytes ?? new Uint8Array();
     this.exited = new Promise((resolve) => {
       this.#resolveExit = resolve;
     });
@@ -195,6 +195,14 @@ export class Machine {
   async resume(): Promise<void> {
     if (this.#state === "created") throw new MachineError("The machine hasn't been started; call start().");
     await this.#call({ type: "resume" });
+  }
+
+  /**
+   * The whole machine as it is now, between two instructions; it goes on. Hand
+   * it to `Machine.restore`, here or elsewhere, as often as you like.
+   */
+  async snapshot(): Promise<Uint8Array> {
+    return (await this.#call({ type: "save" })) as Uint8Array;
   }
 
   /** Ends the machine at once, as by pulling its plug. Fine to call when it has ended already. */

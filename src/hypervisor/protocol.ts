@@ -5,12 +5,14 @@
 
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, Exit } from "../machine/cell.ts";
+import type { Snapshot } from "../snapshot/format.ts";
 
-/** What a cell is made from. */
+/** What a cell is made from: a boot plan, or a snapshot (which fits the rest). */
 export interface CellSpec {
   readonly memoryBytes: number;
   readonly harts: number;
-  readonly boot: BootPlan;
+  readonly boot?: BootPlan;
+  readonly snapshot?: Snapshot;
   readonly sbi: boolean;
   readonly deterministic: boolean;
   readonly traced: boolean;
@@ -42,6 +44,8 @@ export type Request =
       readonly bytes: Uint8Array;
     }
   | { readonly type: "counters"; readonly vm: number; readonly call: number }
+  /** A snapshot of the cell as it is, which then goes on. */
+  | { readonly type: "save"; readonly vm: number; readonly call: number }
   /** The owner is done with so many bytes of a stream. */
   | { readonly type: "taken"; readonly vm: number; readonly stream: Stream; readonly bytes: number };
 

@@ -88,6 +88,11 @@ export class GuestAgent {
     return this.#ready.promise;
   }
 
+  /** Whether the guest's agent listens. */
+  get ready(): boolean {
+    return this.#ready.settled;
+  }
+
   /** The guest was restored from a state in which its agent had already said that it listens. */
   assumeReady(): void {
     this.#ready.resolve();

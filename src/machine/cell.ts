@@ -24,7 +24,8 @@ export interface CellOptions {
   /** Bytes of RAM; a multiple of 4096. */
   readonly memoryBytes: number;
   readonly harts: number;
-  readonly boot: BootPlan;
+  /** Nothing is loaded without one, and the machine can't be reset: a snapshot is to be put into it. */
+  readonly boot?: BootPlan;
   /** The core answers SBI calls (`bios: "builtin"`). */
   readonly sbi: boolean;
   /** Time is counted from instructions retired, and the same inputs give the same run. */
@@ -206,6 +207,23 @@ export class Cell {
     this.#pausedAt = undefined;
   }
 
+  /** Real time: milliseconds that the guest's clock has run. */
+  get clock(): number {
+    return (this.#pausedAt ?? this.#host.now()) - this.#epoch;
+  }
+
+  /** A snapshot has been put in: its clock goes on from there, and what was asked of the host is asked again. */
+  restored(clock: number, agentReady: boolean): void {
+    this.#epoch = (this.#pausedAt ?? this.#host.now()) - clock;
+    if (agentReady) this.agent.assumeReady();
+    this.#rng.restart();
+  }
+
+  /** Whether it can be powered off and on. */
+  get resettable(): boolean {
+    return this.options.boot !== undefined;
+  }
+
   /** Power off and on: everything as at the start, but RAM that nothing is loaded to keeps its contents. */
   reset(): void {
     this.core.calls.resetAll();
@@ -316,6 +334,7 @@ export class Cell {
   #load(): void {
     const { core } = this;
     const { boot } = this.options;
+    if (!boot) return;
     for (const load of boot.loads) {
       if (load.size === 0) continue;
       const at = this.#range(BigInt(load.address), load.size, true);
