@@ -64,7 +64,7 @@ export function busRead(pa: u64, size: u32): bool {
     case DEV_ID_RTC: v = rtcRead(offset, size); break;
     case DEV_ID_SYSCON: v = sysconRead(offset, size); break;
     case DEV_ID_PFLASH: v = pflashRead(offset, size); break;
-    default: if (device >= DEV_ID_HOST) v = hostMmioRead(device, offset, size);
+    default: if (device >= DEV_ID_HOST) v = hostMmioRead(device, offset, size) & (u64.MAX_VALUE >> (64 - (size << 3)));
   }
   busValue = v;
   return true;

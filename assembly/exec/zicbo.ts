@@ -29,9 +29,11 @@ export function cbo_zero(h: usize, u: usize, n: i32): i32 {
   noteLeft(h, n);
   const va = <u64>xb(h, u) & ~(BLOCK - 1);
   // A block lies within a page: when the first store works, so do all.
+  let result = ST_OK;
   for (let at: u64 = 0; at < BLOCK; at += 8) {
     const st = storeSlow(h, va + at, 8, 0);
-    if (st != ST_OK && st != ST_EVENT) return st;
+    if (st == ST_EVENT) result = st;
+    else if (st != ST_OK) return st;
   }
-  return ST_OK;
+  return result;
 }
