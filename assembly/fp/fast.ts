@@ -43,7 +43,9 @@ function plain32(r: u32): bool {
 // @ts-ignore: decorator
 @inline
 function sumError<T>(x: T, y: T, sum: T): T {
+  // @ts-ignore: T is f32 or f64
   const z = sum - x;
+  // @ts-ignore: T is f32 or f64
   return (x - (sum - z)) + (y - z);
 }
 

@@ -3,6 +3,16 @@
 /** Text kept for patterns that come later, in UTF-16 units; older text is forgotten. */
 const KEPT = 1024 * 1024;
 
+/**
+ * Control sequences (ECMA-48 5.4, 5.6) say where and how a terminal shows text,
+ * and shells put them right behind their prompts: patterns don't see them.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ESC and BEL are what it is about
+const CONTROL = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
+const PARTIAL = /\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]*)$/;
+const LONGEST_CONTROL = 4096;
+
 interface Waiter {
   readonly pattern: RegExp;
   readonly resolve: (match: RegExpMatchArray) => void;
@@ -12,6 +22,8 @@ interface Waiter {
 export class ConsoleText {
   readonly #decoder = new TextDecoder();
   #text = "";
+  /** The beginning of a control sequence. */
+  #partial = "";
   #waiters: Waiter[] = [];
   #ended: Error | undefined;
 
@@ -21,7 +33,11 @@ export class ConsoleText {
   }
 
   add(bytes: Uint8Array): void {
-    this.#text += this.#decoder.decode(bytes, { stream: true });
+    const text = this.#partial + this.#decoder.decode(bytes, { stream: true });
+    // A control sequence may be cut in two; one that is longer than any isn't one.
+    const cut = PARTIAL.exec(text)?.index ?? text.length;
+    this.#partial = text.length - cut > LONGEST_CONTROL ? "" : text.slice(cut);
+    this.#text += text.slice(0, text.length - this.#partial.length).replace(CONTROL, "");
     this.#settle();
     if (this.#text.length > 2 * KEPT) this.#text = this.#text.slice(-KEPT);
   }

@@ -196,6 +196,24 @@ export class Cell {
     }
   }
 
+  /**
+   * Counted mode: runs that many rounds (a quantum of each hart) whatever time
+   * they take, and skips the time in which the guest is idle. For whoever needs
+   * the same run again: tests, and later replay.
+   * @returns how it ended, if it did; "idle" if nothing will ever happen by itself
+   */
+  rounds(count: number): Exit | "idle" | undefined {
+    for (let i = 0; i < count; i++) {
+      if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
+      const idle = this.#round();
+      this.#drainConsole();
+      const exit = this.#exit();
+      if (exit) return exit;
+      if (idle && !this.door.pending && !this.core.calls.skipIdle()) return "idle";
+    }
+    return undefined;
+  }
+
   /** Stops the guest's clock; it doesn't see the time until `resume`. */
   pause(): void {
     this.#pausedAt ??= this.#host.now();
