@@ -42,6 +42,7 @@ const SENTENCES = new Set([
   "FileError",
   "ImageError",
   "MachineError",
+  "SnapshotError",
 ]);
 
 /** What to write on stderr for an error, with its last newline, and the status to end with. */

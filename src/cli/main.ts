@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { boot } from "./commands/boot.ts";
+import { boot, load, save } from "./commands/boot.ts";
 import { pullImages, removeImages, showImages } from "./commands/image.ts";
 import { CliError, describeError, type EndingSignal, FAILED, SIGNALS, signalStatus } from "./exit.ts";
 import { runProgram } from "./program.ts";
@@ -43,6 +43,8 @@ async function main(): Promise<never> {
       process.argv.slice(2),
       {
         boot: (image, flags) => boot(image, flags, signal),
+        save: (file, image, flags) => save(file, image, flags, signal),
+        load: (file, flags) => load(file, flags, signal),
         pull: (names, flags) => pullImages(names, flags, signal),
         list: showImages,
         remove: removeImages,

@@ -27,9 +27,14 @@ export interface BootFlags {
   readonly mirror?: string;
 }
 
+/** Those that don't say what machine it is. */
+export type RunFlags = Pick<BootFlags, "exec" | "expect" | "timeout" | "stats" | "log" | "trace">;
+
 /** What the commands do; each gives the status to end with. */
 export interface Actions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
+  save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
+  load(file: string, flags: RunFlags): Promise<number>;
   pull(names: string[], flags: { mirror?: string; suite?: string }): Promise<number>;
   list(flags: { json?: boolean }): Promise<number>;
   remove(names: string[]): Promise<number>;
@@ -62,6 +67,23 @@ export async function runProgram(
   for (const option of bootOptions()) boot.addOption(option);
   boot.addHelpText("after", BOOT_HELP);
 
+  const snapshot = command(wardian.command("snapshot")).description("Save running machines, and go on with them.");
+  const save = command(snapshot.command("save"))
+    .description("Boot a guest and save the whole machine once it is up, --exec has ended with 0 or --expect matches.")
+    .argument("<FILE>", "where to")
+    .argument("[IMAGE]", "as of boot")
+    .action(async (file: string, image: string | undefined, flags: BootFlags) => {
+      status = await actions.save(file, image, flags);
+    });
+  for (const option of [...machineOptions(), ...runOptions()]) save.addOption(option);
+  const load = command(snapshot.command("load"))
+    .description("Go on with a saved machine; a guest that reboots then ends.")
+    .argument("<FILE>", "what save has made")
+    .action(async (file: string, flags: RunFlags) => {
+      status = await actions.load(file, flags);
+    });
+  for (const option of runOptions()) load.addOption(option);
+
   const image = command(wardian.command("image")).description("Manage the images that can be booted by name.");
   command(image.command("pull"))
     .description("Fetch images, or newer versions of them.")
@@ -92,8 +114,14 @@ export async function runProgram(
   return status;
 }
 
+const text = (flags: string, description: string): Option => new Option(flags, description).argParser(parseText);
+
 function bootOptions(): Option[] {
-  const text = (flags: string, description: string) => new Option(flags, description).argParser(parseText);
+  return [...machineOptions(), ...runOptions(), text("--dump-dtb <FILE>", "write the device tree and don't boot")];
+}
+
+/** What machine it is. */
+function machineOptions(): Option[] {
   return [
     text("--kernel <FILE>", "Linux Image or ELF to boot, in place of the image's"),
     text("--initrd <FILE>", "initial RAM disk, in place of the image's"),
@@ -101,16 +129,21 @@ function bootOptions(): Option[] {
     text("--bios <WHAT>", "builtin (answers SBI calls itself), none (start in M-mode) or a firmware's file"),
     new Option("--memory <SIZE>", "guest RAM such as 512M or 2G; a plain number is MiB").argParser(parseMemory),
     new Option("--harts <N>", `number of harts, 1 to ${MAX_HARTS}`).argParser(parseHarts),
+    text("--dtb <FILE>", "device tree to use in place of the machine's own"),
+    new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
+    text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
+  ];
+}
+
+/** What is done with it. */
+function runOptions(): Option[] {
+  return [
     text("--exec <CMD>", "run a shell command in the guest and end with its output and status").conflicts("expect"),
     new Option("--expect <REGEX>", "end with 0 once the console shows a match").argParser(parsePattern),
     new Option("--timeout <S>", "end with 124 after so many seconds from the start").argParser(parseTimeout),
     text("--stats <FILE>", "write statistics as JSON at the end; - is stdout"),
     text("--log <FILE>", "write events and console lines with the seconds since the start"),
     text("--trace <FILE>", "write a line for each instruction"),
-    text("--dtb <FILE>", "device tree to use in place of the machine's own"),
-    text("--dump-dtb <FILE>", "write the device tree and don't boot"),
-    new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
-    text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
   ];
 }
 

@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly log?: RunLog;
   /** Takes the statistics at the end, one line of JSON. */
   readonly stats?: (text: string) => void;
+  /** What else is to be done while the machine is still there, if the run ends well. */
+  readonly finish?: () => Promise<void>;
   /** Ends the run; its reason becomes the error. */
   readonly signal: AbortSignal;
 }
@@ -58,6 +60,7 @@ export class Session {
       const started = this.#machine.start().then(() => this.#guest());
       if (timeout !== undefined) timer = setTimeout(() => this.#timedOut(timeout), timeout);
       const status = await Promise.race([this.#ended, started]);
+      if (status === OK) await this.#options.finish?.();
       log?.event(`ends with status ${status}`);
       return status;
     } catch (error) {

@@ -51,7 +51,8 @@ async function parse(...args: string[]): Promise<{ called: unknown[]; written: s
       called.push(name, ...values);
       return 3;
     };
-  const actions = { boot: action("boot"), pull: action("pull"), list: action("list"), remove: action("remove") };
+  const names = ["boot", "save", "load", "pull", "list", "remove"];
+  const actions = Object.fromEntries(names.map((name) => [name, action(name)]));
   const status = await runProgram(args, actions as unknown as Actions, "1.2.3", (text) => {
     written += text;
   });
@@ -84,6 +85,18 @@ describe("the program", () => {
     };
     expect(called.slice(0, 3)).toEqual(["boot", "debian", flags]);
     expect(status).toBe(3);
+  });
+
+  test("saves and loads snapshots", async () => {
+    expect((await parse("snapshot", "save", "f", "hello", "--expect", "x", "--harts", "2")).called.slice(0, 4)).toEqual(
+      ["save", "f", "hello", { expect: /x/, harts: 2 }],
+    );
+    expect((await parse("snapshot", "load", "f", "--exec", "ls")).called.slice(0, 3)).toEqual([
+      "load",
+      "f",
+      { exec: "ls" },
+    ]);
+    await expect(parse("snapshot", "load", "f", "--memory", "1G")).rejects.toThrow(/unknown option/);
   });
 
   test("manages images", async () => {

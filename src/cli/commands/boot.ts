@@ -1,10 +1,10 @@
-/** `wardian boot`: makes a machine and runs it to its end. */
+/** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
 import { OutputFile, writeWhole } from "../../host/node/files.ts";
 import { Machine, type MachineOptions } from "../../node.ts";
 import { OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
-import type { BootFlags } from "../program.ts";
+import type { BootFlags, RunFlags } from "../program.ts";
 import { StepProgress } from "../progress.ts";
 import { Session } from "../session.ts";
 
@@ -16,7 +16,41 @@ const DEFAULT_IMAGE = "debian";
  * @param signal gives up; its reason becomes the error
  * @returns the status to end with
  */
-export async function boot(image: string | undefined, flags: BootFlags, signal: AbortSignal): Promise<number> {
+export function boot(image: string | undefined, flags: BootFlags, signal: AbortSignal): Promise<number> {
+  return run(flags, (trace) => makeMachine(image, flags, trace, signal), { signal });
+}
+
+/** As `boot`, and what remains of the machine when the run has ended well goes into a file. */
+export async function save(
+  path: string,
+  image: string | undefined,
+  flags: BootFlags,
+  signal: AbortSignal,
+): Promise<number> {
+  // The guest is up when it runs a command.
+  const until = flags.exec === undefined && flags.expect === undefined ? { ...flags, exec: "true" } : flags;
+  return run(until, (trace) => makeMachine(image, flags, trace, signal), {
+    signal,
+    finish: async (machine) => writeWhole(path, await machine.snapshot(), "snapshot"),
+  });
+}
+
+/** Goes on with a machine from a file. */
+export function load(path: string, flags: RunFlags, signal: AbortSignal): Promise<number> {
+  return run(flags, (trace) => Machine.restore(path, trace ? { trace: traceInto(trace) } : {}), { signal });
+}
+
+interface Whole {
+  readonly signal: AbortSignal;
+  readonly finish?: (machine: Machine) => Promise<void>;
+}
+
+/** Makes a machine and runs it to its end, with the files that the flags name. */
+async function run(
+  flags: BootFlags,
+  make: (trace: OutputFile | undefined) => Promise<Machine>,
+  { signal, finish }: Whole,
+): Promise<number> {
   // Before anything that takes long: what can't be written is told at once.
   const files: OutputFile[] = [];
   const create = async (path: string | undefined, what: string): Promise<OutputFile | undefined> => {
@@ -25,29 +59,37 @@ export async function boot(image: string | undefined, flags: BootFlags, signal: 
     files.push(file);
     return file;
   };
-  let session: Session | undefined;
   try {
     const log = await create(flags.log, "log");
     const trace = await create(flags.trace, "trace");
     const stats = flags.stats === "-" ? process.stdout : await create(flags.stats, "statistics file");
-    const machine = await makeMachine(image, flags, trace, signal);
+    const machine = await make(trace);
     if (flags.dumpDtb !== undefined) {
       await machine.stop();
       await writeWhole(flags.dumpDtb, machine.dtb, "device tree");
       return OK;
     }
-    session = new Session(machine, {
+    const session = new Session(machine, {
       ...(flags.exec === undefined ? {} : { exec: flags.exec }),
       ...(flags.expect === undefined ? {} : { expect: flags.expect }),
       ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
       ...(log === undefined ? {} : { log: new RunLog(log) }),
       ...(stats === undefined ? {} : { stats: (text) => void stats.write(text) }),
+      ...(finish === undefined ? {} : { finish: () => finish(machine) }),
       signal,
     });
     return await session.run();
   } finally {
     for (const file of files) await file.close();
   }
+}
+
+/** A trace that waits for its file. */
+function traceInto(file: OutputFile): (text: string) => void | Promise<void> {
+  return (text) => {
+    file.write(text);
+    return file.room();
+  };
 }
 
 async function makeMachine(
@@ -64,12 +106,7 @@ async function makeMachine(
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),
     signal,
-    ...(trace && {
-      trace: (text) => {
-        trace.write(text);
-        return trace.room();
-      },
-    }),
+    ...(trace && { trace: traceInto(trace) }),
   };
   try {
     return await Machine.create(options);
