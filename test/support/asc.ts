@@ -10,7 +10,13 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
  * module. The memory is imported as `env.memory`, as in the product.
  */
 export async function compileAssembly(entry: string, extra: string[] = []): Promise<WebAssembly.Module> {
-  const outFile = join("dist/test", entry.replace(/[^a-z0-9]+/gi, "-") + `-${process.pid}.wasm`);
+  const outFile = join("dist/test", `${entry.replace(/[^a-z0-9]+/gi, "-")}-${process.pid}.wasm`);
+  await compileTo(outFile, entry, extra);
+  return new WebAssembly.Module(readFileSync(join(root, outFile)));
+}
+
+/** The same, into a file whose path is relative to the repository. */
+export async function compileTo(outFile: string, entry: string, extra: readonly string[] = []): Promise<void> {
   mkdirSync(join(root, "dist/test"), { recursive: true });
   const { error, stderr } = await asc.main([
     entry,
@@ -32,5 +38,4 @@ export async function compileAssembly(entry: string, extra: string[] = []): Prom
     ...extra,
   ]);
   if (error) throw new Error(`asc ${entry}: ${error.message}\n${stderr.toString()}`);
-  return new WebAssembly.Module(readFileSync(join(root, outFile)));
 }

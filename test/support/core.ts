@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileAssembly } from "./asc.ts";
+import { compileTo } from "./asc.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const BUILT = join(root, "dist/core.wasm");
@@ -16,13 +16,22 @@ function newest(folder: string): number {
 
 let module: Promise<WebAssembly.Module> | undefined;
 
-/** The core as the build left it, or compiled now when that is missing or older than its sources. */
+/**
+ * The core as the build left it. When that is missing or older than its sources,
+ * it is compiled, once for all workers of a test run.
+ */
 export function coreModule(): Promise<WebAssembly.Module> {
   module ??= (async () => {
     const time = newest(join(root, "assembly"));
-    if (existsSync(BUILT) && statSync(BUILT).mtimeMs >= time) return new WebAssembly.Module(readFileSync(BUILT));
-    const options = ["--noExportMemory", "--exportStart", "", ...FEATURES.flatMap((name) => ["--enable", name])];
-    return compileAssembly("assembly/index.ts", options);
+    const own = `dist/test/core-${Math.floor(time)}.wasm`;
+    const fits = existsSync(BUILT) && statSync(BUILT).mtimeMs >= time;
+    if (!fits && !existsSync(join(root, own))) {
+      const partial = `dist/test/core-${process.pid}.partial.wasm`;
+      const features = FEATURES.flatMap((name) => ["--enable", name]);
+      await compileTo(partial, "assembly/index.ts", ["--noExportMemory", "--exportStart", "", ...features]);
+      renameSync(join(root, partial), join(root, own));
+    }
+    return new WebAssembly.Module(readFileSync(fits ? BUILT : join(root, own)));
   })();
   return module;
 }
