@@ -21,6 +21,7 @@ const PROGRAMS = {
 const FILES = {
   "/usr/include/stdio.h": "libc6-dev",
   "/usr/riscv64-linux-gnu/include/stdio.h": "libc6-dev-riscv64-cross",
+  "/usr/lib/u-boot/qemu-riscv64/u-boot.bin": "u-boot-qemu",
   "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 };
 
