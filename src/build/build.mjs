@@ -78,8 +78,6 @@ async function makeBundles(work) {
       platform: "node",
       target: "node20",
       format: "esm",
-      sourcemap: "linked",
-      sourcesContent: false,
       logLevel: "silent",
     });
   } catch (error) {

@@ -27,6 +27,12 @@ const TASKS = {
     const { check } = await import("./check.mjs");
     await check();
   },
+  /** Writes the files that are generated from the instruction table. */
+  generate: async () => {
+    await ready("install");
+    const { generate } = await import("./generate.mjs");
+    await generate();
+  },
   bench: async (args) => {
     await ready("test");
     const { run } = await import("./run.mjs");

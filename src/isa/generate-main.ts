@@ -1,4 +1,4 @@
-/** Writes the generated files: bundle with esbuild, run from the repository's root. */
+/** Writes the generated files: `npm run generate` runs it. */
 
 import { writeFileSync } from "node:fs";
 import { generate } from "./generate.ts";
