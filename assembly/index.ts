@@ -24,7 +24,7 @@ import { pa, translate } from "./mmu/walk";
 
 export * from "./abi";
 export { busAdd } from "./bus/dispatch";
-export * from "./devices/aclint";
+export { ACLINT_MTIMECMP } from "./devices/aclint";
 export * from "./devices/plic";
 export * from "./devices/rtc";
 export * from "./devices/syscon";
