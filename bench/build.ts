@@ -2,7 +2,7 @@
 
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { runTool } from "./command.ts";
+import { runTool } from "../src/oracle/command.ts";
 import { KERNELS, type Kernel } from "./kernels.ts";
 import { packageRoot } from "./paths.ts";
 

@@ -2,10 +2,10 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { runTool, type Usage } from "./command.ts";
+import { runTool, type Usage } from "../src/oracle/command.ts";
+import type { Qemu } from "../src/oracle/qemu.ts";
 import { BenchError } from "./errors.ts";
 import { packageRoot } from "./paths.ts";
-import type { Qemu } from "./qemu.ts";
 
 export interface Machines {
   /** Undefined when only peers are measured. */

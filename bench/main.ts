@@ -7,10 +7,11 @@
 import { writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { ImageError } from "../src/images/index.ts";
+import { OracleError } from "../src/oracle/errors.ts";
+import { findQemus } from "../src/oracle/qemu.ts";
 import { BenchError } from "./errors.ts";
 import { KERNELS } from "./kernels.ts";
 import { findWardian, type Machines } from "./machines.ts";
-import { findQemus } from "./qemu.ts";
 import { formatTable, type Row } from "./report.ts";
 import { runBoot } from "./suites/boot.ts";
 import { runKernels } from "./suites/kernels.ts";
@@ -108,7 +109,8 @@ export async function main(args: readonly string[]): Promise<number> {
         if (options.json) await writeFile(options.json, `${JSON.stringify(rows, null, 2)}\n`);
       } catch (error) {
         if (error instanceof InvalidArgumentError) process.stderr.write(`${names.join(" ")}: ${error.message}\n`);
-        else if (error instanceof BenchError || error instanceof ImageError) process.stderr.write(`${error.message}\n`);
+        else if (error instanceof BenchError || error instanceof OracleError || error instanceof ImageError)
+          process.stderr.write(`${error.message}\n`);
         else throw error;
         code = 1;
       }

@@ -1,7 +1,6 @@
 /** Where things are, whether this runs from its sources or from a bundle. */
 
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BenchError } from "./errors.ts";
@@ -12,10 +11,4 @@ export function packageRoot(): string {
     if (existsSync(join(at, "bench", "kernels")) && existsSync(join(at, "package.json"))) return at;
     if (at === dirname(at)) throw new BenchError("the benchmarks run from a checkout of the sources: clone it first");
   }
-}
-
-/** What is fetched once and kept: the XDG cache directory, in a folder of ours. */
-export function cacheDirectory(): string {
-  const { XDG_CACHE_HOME } = process.env;
-  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "wardian", "bench");
 }

@@ -1,7 +1,7 @@
 /** Suite boot: Debian's kernel from reset to power-off, in processor seconds and on the wall. */
 
 import { provision } from "../../src/images/index.ts";
-import type { Usage } from "../command.ts";
+import type { Usage } from "../../src/oracle/command.ts";
 import { BenchError } from "../errors.ts";
 import type { Machines } from "../machines.ts";
 import { makeRow, type Row } from "../report.ts";

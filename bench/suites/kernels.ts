@@ -1,8 +1,8 @@
 /** Suite kernels: the same C code on every machine, by the guest's clock and by the host's. */
 
+import type { Usage } from "../../src/oracle/command.ts";
+import { runTool } from "../../src/oracle/command.ts";
 import { buildKernel } from "../build.ts";
-import type { Usage } from "../command.ts";
-import { runTool } from "../command.ts";
 import { BenchError } from "../errors.ts";
 import type { Kernel } from "../kernels.ts";
 import type { Machines } from "../machines.ts";

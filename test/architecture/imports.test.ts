@@ -16,9 +16,10 @@ const ASSEMBLY: Record<string, readonly string[]> = {
   hart: ["abi", "host"],
   devices: ["abi", "hart"],
   bus: ["abi", "host", "devices"],
-  mmu: ["abi", "isa", "hart", "devices", "bus"],
+  debug: ["abi", "hart"],
+  mmu: ["abi", "isa", "hart", "debug", "devices", "bus"],
   sbi: ["abi", "hart", "devices", "bus", "mmu"],
-  exec: ["abi", "isa", "fp", "hart", "devices", "bus", "mmu", "sbi"],
+  exec: ["abi", "isa", "fp", "hart", "debug", "devices", "bus", "mmu", "sbi"],
   index: ["abi", "hart", "devices", "bus", "mmu", "exec"],
 };
 
@@ -31,16 +32,18 @@ const SRC: Record<string, readonly string[]> = {
   machine: ["backends", "core", "devices", "isa"],
   images: ["backends", "machine"],
   snapshot: ["backends", "core", "devices", "machine"],
-  hypervisor: ["backends", "core", "devices", "isa", "machine", "snapshot"],
+  debug: ["core", "isa", "machine"],
+  hypervisor: ["backends", "core", "debug", "devices", "isa", "machine", "snapshot"],
   process: ["backends", "core", "isa"],
   host: ["backends", "core", "devices", "hypervisor", "images", "machine"],
   build: [],
+  oracle: ["images"],
 };
 /** Entries may import any room; these are the only ones that may import host/. */
-const ENTRIES = new Set(["node", "browser", "cli", "web", "index"]);
+const ENTRIES = new Set(["node", "browser", "cli", "web", "index", "fuzz"]);
 
 /** Rooms that run in a browser as well as in Node. */
-const SHARED = new Set(["isa", "backends", "core", "devices", "machine", "hypervisor", "snapshot", "process"]);
+const SHARED = new Set(["isa", "backends", "core", "devices", "machine", "hypervisor", "snapshot", "process", "debug"]);
 /** Tools in those rooms, which only ever run in Node; their templates hold imports of assembly/ as text. */
 const TOOL = /^isa\/generate-/;
 

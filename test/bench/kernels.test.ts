@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { KERNELS } from "../../bench/kernels.ts";
-import { hostQemu } from "../../bench/qemu.ts";
 import { readOutcome, runKernels } from "../../bench/suites/kernels.ts";
+import { hostQemu } from "../../src/oracle/qemu.ts";
 
 const TINY = 0.01;
 
@@ -34,6 +34,7 @@ describe("kernels", () => {
     const qemu = await hostQemu();
     const wrong = {
       label: "qemu-0.0",
+      version: 1,
       run: async (args: readonly string[]) => {
         const usage = await qemu.run(args);
         return { ...usage, stdout: usage.stdout.replace(/^./m, (digit) => (digit === "0" ? "1" : "0")) };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { labelOf } from "../../bench/qemu.ts";
 import { advantage, formatTable, makeRow, median, type Row } from "../../bench/report.ts";
+import { labelOf } from "../../src/oracle/qemu.ts";
 
 const about = { suite: "s", name: "n", unit: "s", better: "lower" } as const;
 

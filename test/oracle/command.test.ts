@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { run, runTool } from "../../bench/command.ts";
+import { run, runTool } from "../../src/oracle/command.ts";
 
 /** Spins for some processor time. */
 const burn = (milliseconds: number): string[] => [

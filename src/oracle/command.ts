@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { BenchError } from "./errors.ts";
+import { OracleError } from "./errors.ts";
 
 export interface Usage {
   /** Seconds on the wall. */
@@ -30,7 +30,7 @@ const MAX_OUTPUT = 16 << 20;
  */
 const TIMED = 'TIMEFORMAT="%R %U %S"; { time "$@" 2>&4; } 4>&2 2>&3';
 
-/** Runs a command under accounting. @throws BenchError when bash is missing or time is up. */
+/** Runs a command under accounting. @throws OracleError when bash is missing or time is up. */
 export function run(command: readonly string[], options: CommandOptions = {}): Promise<Usage> {
   const { timeout = TIMEOUT, env = {} } = options;
   return new Promise((resolve, reject) => {
@@ -63,11 +63,11 @@ export function run(command: readonly string[], options: CommandOptions = {}): P
     };
     child.on("error", () => {
       done();
-      reject(new BenchError("bash isn't here to measure with: install the package bash"));
+      reject(new OracleError("bash isn't here to measure with: install the package bash"));
     });
     child.on("close", (code, signal) => {
       done();
-      if (late) return reject(new BenchError(`${command.join(" ")} didn't end within ${timeout} seconds`));
+      if (late) return reject(new OracleError(`${command.join(" ")} didn't end within ${timeout} seconds`));
       const [wall = NaN, user = NaN, system = NaN] = text[3]!.trim().split("\n").at(-1)!.split(" ").map(Number);
       resolve({
         wall,
@@ -83,10 +83,10 @@ export function run(command: readonly string[], options: CommandOptions = {}): P
 /** The same, and anything but success is an error. @param install what to do when the program isn't there */
 export async function runTool(command: readonly string[], install: string, options?: CommandOptions): Promise<Usage> {
   const usage = await run(command, options);
-  if (usage.code === 127) throw new BenchError(`${command[0]} isn't here: ${install}`);
+  if (usage.code === 127) throw new OracleError(`${command[0]} isn't here: ${install}`);
   if (usage.code !== 0) {
     const said = usage.stderr.trim().split("\n").at(-1);
-    throw new BenchError(`${command.join(" ")} failed with code ${usage.code}${said ? `: ${said}` : ""}`);
+    throw new OracleError(`${command.join(" ")} failed with code ${usage.code}${said ? `: ${said}` : ""}`);
   }
   return usage;
 }

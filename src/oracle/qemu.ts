@@ -1,17 +1,16 @@
 /**
- * QEMU, the peer: the host's own, and on Debian 12 also the one of its
- * backports, fetched once and unpacked beside our cache, not installed. Which of
- * the two is faster differs from row to row.
+ * QEMU, oracle and peer: the host's own, and on Debian 12 also the one of its
+ * backports, fetched once and unpacked beside our cache, not installed.
  */
 
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join } from "node:path";
-import { Apt, type Candidate, hostMirror } from "../src/images/apt.ts";
-import { ImageError } from "../src/images/errors.ts";
+import { Apt, type Candidate, hostMirror } from "../images/apt.ts";
+import { ImageError } from "../images/errors.ts";
 import { type CommandOptions, run, runTool, type Usage } from "./command.ts";
-import { BenchError } from "./errors.ts";
-import { cacheDirectory } from "./paths.ts";
+import { OracleError } from "./errors.ts";
 
 const PROGRAM = "qemu-system-riscv64";
 const INSTALL = "install the package qemu-system-misc (Debian 12) or qemu-system-riscv (newer)";
@@ -21,21 +20,32 @@ const PACKAGES = ["qemu-system-riscv", "qemu-system-common", "qemu-system-data"]
 export interface Qemu {
   /** "qemu-7.2", the program and its version. */
   readonly label: string;
+  /** The major version. */
+  readonly version: number;
   run(args: readonly string[], options?: CommandOptions): Promise<Usage>;
 }
 
 /** "qemu-10.0" of what --version prints. */
 export function labelOf(version: string): string {
   const found = /version (\d+\.\d+)/.exec(version)?.[1];
-  if (!found) throw new BenchError(`${PROGRAM} doesn't say its version: ${INSTALL}`);
+  if (!found) throw new OracleError(`${PROGRAM} doesn't say its version: ${INSTALL}`);
   return `qemu-${found}`;
 }
 
-/** The QEMU on the path. @throws BenchError when there is none */
+const versionOf = (text: string): number => Number.parseInt(labelOf(text).slice("qemu-".length), 10);
+
+/** What is fetched once and kept: the XDG cache directory, in a folder of ours. */
+export function cacheDirectory(): string {
+  const { XDG_CACHE_HOME } = process.env;
+  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "wardian", "oracle");
+}
+
+/** The QEMU on the path. @throws OracleError when there is none */
 export async function hostQemu(): Promise<Qemu> {
   const { stdout } = await runTool([PROGRAM, "--version"], INSTALL);
   return {
     label: labelOf(stdout),
+    version: versionOf(stdout),
     run: (args, options) => runTool([PROGRAM, ...args], INSTALL, options),
   };
 }
@@ -46,6 +56,22 @@ export async function findQemus(say: (what: string) => void): Promise<Qemu[]> {
   if (!(await isBookworm())) return [host];
   const other = await backportsQemu(say);
   return other.label === host.label ? [host] : [host, other];
+}
+
+/**
+ * The newest there is: what programs are compared with.
+ * @param say hears what takes long, and why an older one has to do
+ * @throws OracleError when there is none at all
+ */
+export async function newestQemu(say: (what: string) => void): Promise<Qemu> {
+  try {
+    return (await findQemus(say)).reduce((a, b) => (b.version > a.version ? b : a));
+  } catch (error) {
+    if (!(error instanceof OracleError)) throw error;
+    const host = await hostQemu();
+    say(`${host.label} has to do: ${error.message}`);
+    return host;
+  }
 }
 
 async function isBookworm(): Promise<boolean> {
@@ -78,6 +104,7 @@ async function unpackedQemu(root: string): Promise<Qemu> {
   const { stdout } = await runTool([command[0]!, "--version"], INSTALL, { env });
   return {
     label: labelOf(stdout),
+    version: versionOf(stdout),
     run: (args, options) => runTool([...command, ...args], INSTALL, { ...options, env: { ...options?.env, ...env } }),
   };
 }
@@ -103,12 +130,12 @@ async function fetchQemu(suite: string, directory: string): Promise<void> {
       };
       await unpack(CODENAME, join(work, "apt-libraries"), architecture, root, missing);
       if (!(await starts(root))) {
-        throw new BenchError(`QEMU of ${suite} lacks libraries here: ${INSTALL}, which has the same ones`);
+        throw new OracleError(`QEMU of ${suite} lacks libraries here: ${INSTALL}, which has the same ones`);
       }
     }
     await rename(root, directory);
   } catch (error) {
-    if (error instanceof ImageError) throw new BenchError(`QEMU of ${suite} can't be fetched: ${error.message}`);
+    if (error instanceof ImageError) throw new OracleError(`QEMU of ${suite} can't be fetched: ${error.message}`);
     throw error;
   } finally {
     await rm(work, { recursive: true, force: true });
