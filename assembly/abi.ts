@@ -9,6 +9,7 @@
  *   0            asc's static data (checked at init)
  *   HARTS        MAX_HARTS × HART_STRIDE   registers, then the TLB banks
  *   DEVICES      registers of the devices that live in the core
+ *   DEBUG        breakpoints and watchpoints
  *   FRAMES       one state byte per guest page
  *   CODE_OF      one u32 per guest page: its page of micro-ops, or 0
  *   UOP_POOL     pages of micro-ops
@@ -160,10 +161,14 @@ export const HANDLERS_SIZE: u32 = 0x1000;
 export const UART_TX_RING: u32 = HANDLERS + HANDLERS_SIZE;
 export const UART_TX_SIZE: u32 = 0x10000;
 
+/** What debuggers have set: D_*, see debug/points. */
+export const DEBUG: u32 = UART_TX_RING + UART_TX_SIZE;
+export const DEBUG_SIZE: u32 = 0x1000;
+
 /** Frames cover RAM only; other physical addresses are devices or nothing. */
 export const MAX_RAM_PAGES: u32 = 1 << 20;
 /** The bus: one byte per page of the low 2 GiB, an index into BUS_REGIONS or 0. */
-export const BUS_MAP: u32 = UART_TX_RING + UART_TX_SIZE;
+export const BUS_MAP: u32 = DEBUG + DEBUG_SIZE;
 export const BUS_MAP_PAGES: u32 = 0x80000;
 export const BUS_REGIONS: u32 = BUS_MAP + BUS_MAP_PAGES; // { base u64, size u64, device u32, spare u32 }
 export const BUS_REGION: u32 = 24;
@@ -229,6 +234,28 @@ export const EXIT_REBOOT: u32 = 2;
 export const EXIT_CODE: u32 = 3; //    a pass/fail code is in M_EXIT_CODE
 export const EXIT_CRASH: u32 = 4; //   the hart can't make progress: see H_TRAP_*
 
+// ---- Debug window (DEBUG) -------------------------------------------------------------
+
+export const MAX_BREAKPOINTS: u32 = 64;
+export const MAX_WATCHPOINTS: u32 = 16;
+export const WATCH_READ: u32 = 1;
+export const WATCH_WRITE: u32 = 2;
+export const D_BREAKS: u32 = 0; //     u32: breakpoints in D_BREAK_AT
+export const D_WATCHES: u32 = 4; //    u32: watchpoints in D_WATCH_AT
+export const D_QUIET: u32 = 8; //      u32: 1 while no interrupt is to be taken
+/** u32: of the last RUN_DEBUG: 0 a breakpoint, else WATCH_* of the access. */
+export const D_HIT: u32 = 12;
+export const D_HIT_ADDRESS: u32 = 16; // u64: of a watchpoint: the first byte of its that was touched
+export const D_PENDING: u32 = 24; //   u32: a watched access is under way
+export const D_PENDING_AT: u32 = 32; // u64: H_INSTRET before it
+export const D_VALUE: u32 = 40; //     u64: what csrPeek has read
+/** Of each hart { pc u64, instret u64 }: where it stands and has been reported to. */
+export const D_SEEN: u32 = 64;
+export const D_BREAK_AT: u32 = D_SEEN + (MAX_HARTS as u32) * 16; // MAX_BREAKPOINTS × u64
+/** MAX_WATCHPOINTS × { first u64, last u64, WATCH_* u32, spare u32 } */
+export const D_WATCH_AT: u32 = D_BREAK_AT + MAX_BREAKPOINTS * 8;
+export const D_WATCH: u32 = 24;
+
 // ---- Outcomes -----------------------------------------------------------------------
 
 /** Of a handler: what the interpreter's loop does next. */
@@ -248,6 +275,7 @@ export const RUN_WAIT: i32 = 3; //   a page isn't here: see H_WAIT_ADDR
 export const RUN_STOPPED: i32 = 4; // hart is stopped (HSM)
 export const RUN_TRAPS: i32 = 5; //  as many traps as instructions asked for
 export const RUN_BAD: i32 = 6; //    no such hart, or not initialised
+export const RUN_DEBUG: i32 = 7; //  a breakpoint or a watchpoint: see D_HIT
 
 // ---- Devices: ids on the bus -----------------------------------------------------------
 

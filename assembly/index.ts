@@ -29,6 +29,7 @@ export * from "./devices/plic";
 export * from "./devices/rtc";
 export * from "./devices/syscon";
 export * from "./devices/uart";
+export * from "./exec/debug";
 export { catchUp, idleTime, skipIdle } from "./exec/idle";
 export { run } from "./exec/run";
 export { guestRange } from "./mmu/access";

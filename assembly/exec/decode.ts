@@ -2,8 +2,9 @@
 
 import { H_SCRATCH, PAGE_SIZE } from "../abi";
 import { pageAt } from "../bus/ram";
+import { breaksAtOffset } from "../debug/points";
 import { dA, dB, decode16, decode32, dImm } from "../isa/decode.generated";
-import { farOf, OP_AUIPC, OP_CROSS } from "../isa/ops.generated";
+import { farOf, OP_AUIPC, OP_BREAK, OP_CROSS } from "../isa/ops.generated";
 import { holdsCode, slotsNumber } from "../mmu/code";
 
 /** Fills a slot from the guest's page. `page` are the slots that `u` is one of. */
@@ -11,6 +12,10 @@ export function decodeSlot(page: usize, u: usize): void {
   const offset = <u32>(u - page) >> 2;
   const at = pageAt(slotsNumber(<u32>page)) + offset;
   holdsCode(<u32>page);
+  if (breaksAtOffset(offset)) {
+    store<u16>(u, OP_BREAK);
+    return;
+  }
   const low = load<u16>(at);
   if ((low & 3) != 3) {
     write(u, decode16(low), offset, true);

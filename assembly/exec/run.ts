@@ -2,10 +2,11 @@
 
 import {
   CT_INTERRUPT, CT_TRAP, DEV_MACHINE, EXIT_CRASH, EXIT_NONE, H_INSTRET, H_INSTRET_END, H_LEFT, H_SCRATCH, H_STATE,
-  H_TLB_FETCH, H_TRAP_CAUSE, H_TRAP_TVAL, HART_RUNNING, HART_STOPPED, M_ATTENTION, M_CURRENT, M_EXIT,
-  M_FLAGS, M_HARTS, MF_SBI, RUN_BAD, RUN_BUDGET, RUN_EXIT, RUN_IDLE, RUN_STOPPED, RUN_TRAPS, RUN_WAIT, ST_EVENT, ST_STEP,
-  ST_TRAP, ST_WAIT, TLB_FETCH,
+  H_TLB_FETCH, H_TRAP_CAUSE, H_TRAP_TVAL, HART_RUNNING, HART_STOPPED, M_ATTENTION, M_CURRENT, M_EXIT, M_FLAGS, M_HARTS,
+  MF_SBI, RUN_BAD, RUN_BUDGET, RUN_DEBUG, RUN_EXIT, RUN_IDLE, RUN_STOPPED, RUN_TRAPS, RUN_WAIT, ST_EVENT, ST_STEP, ST_TRAP,
+  ST_WAIT, TLB_FETCH,
 } from "../abi";
+import { breakpointStops, interruptsWait, watchpointStops } from "../debug/points";
 import { rtcTick } from "../devices/rtc";
 import { clockDeadline, timerDeadline, timerLines } from "../devices/timer";
 import { interruptDue, interruptsEnabled } from "../hart/interrupt";
@@ -64,13 +65,17 @@ export function run(hart: u32, n: i32): i32 {
     }
     if (done == goal) return RUN_BUDGET;
     const due = interruptDue(h);
-    if (due >= 0) {
+    if (due >= 0 && !interruptsWait(h, hart)) {
       count(h, CT_INTERRUPT);
       if (!enterTrap(h, INTERRUPT | <u64>due, 0)) return RUN_EXIT;
       if (--traps == 0) return RUN_TRAPS;
     }
     let st = enter(h, <i32>(limit - done));
-    if (st == ST_STEP) st = step(h);
+    if (st == ST_STEP) {
+      if (breakpointStops(h, hart)) return RUN_DEBUG;
+      st = step(h);
+    }
+    if (watchpointStops(h, hart)) return RUN_DEBUG;
     if (st == ST_TRAP) {
       count(h, CT_TRAP);
       st = handle(h);
@@ -102,7 +107,7 @@ function enter(h: usize, budget: i32): i32 {
   return execute(h, budget, page, page + ((<usize>pc & 4095) << 2), va);
 }
 
-/** Executes one instruction that crosses pages, or in a page that PMP cuts up. */
+/** Executes one instruction that crosses pages, is in a page that PMP cuts up, or that a debugger looks at. */
 function step(h: usize): i32 {
   const pc = getPc(h);
   const st = fetchRaw(h, pc);

@@ -7,10 +7,11 @@
 import {
   CT_CODE_WRITE, CT_MMIO, CT_TLB_MISS, DEV_MACHINE, FRAME_CODE, FRAME_DIRTY, FRAME_PRESENT, FRAME_ROM, FRAME_WATCH,
   H_TLB, H_TLB_FETCH, H_TRAP_CAUSE, M_ATTENTION, PAGE_SIZE, RAM, ST_EVENT, ST_OK, ST_STEP, ST_TRAP, TLB_FETCH,
-  TLB_STORE,
+  D_WATCHES, DEBUG, TLB_STORE, WATCH_READ, WATCH_WRITE,
 } from "../abi";
 import { busRead, busValue, busWrite } from "../bus/dispatch";
 import { frameOf, pageNumber, pagePtr } from "../bus/ram";
+import { accessWatched, pageWatched } from "../debug/points";
 import { htifStored } from "../devices/htif";
 import {
   count, EXC_LOAD_MISALIGNED, EXC_LOAD_PAGE, EXC_STORE_ACCESS, EXC_STORE_MISALIGNED, EXC_STORE_PAGE, prv, trap, wait,
@@ -46,12 +47,18 @@ function writeRam(p: u32, size: u32, value: u64): void {
 
 /** Fills an entry of the data bank, if one answer holds for the whole page. */
 function fill(h: usize, entries: u32, va: u64, p: u32): void {
-  if (!pmpUniform(h, pa)) return;
+  if (!pmpUniform(h, pa) || (load<u32>(DEBUG, D_WATCHES) && pageWatched(va))) return;
   const bank = load<u32>(h, H_TLB);
   const e = bank + entries + tlbIndex(va);
   store<u64>(e, va & PAGE_MASK);
   store<u32>(e, p - <u32>va, 8);
   if (bigHigh) tlbNoteBig(bank, bigLow, bigHigh);
+}
+
+/** Must the access be given up, to be executed alone for a debugger? */
+// @ts-ignore: decorator
+@inline function watched(h: usize, va: u64, size: u32, kind: u32): bool {
+  return load<u32>(DEBUG, D_WATCHES) != 0 && accessWatched(h, va, size, kind);
 }
 
 // @ts-ignore: decorator
@@ -77,6 +84,7 @@ function loadPointer(h: usize, va: u64, size: u32): i32 {
 
 /** The load that missed the TLB, of any alignment; its value is left in `loaded`. */
 export function loadSlow(h: usize, va: u64, size: u32): i32 {
+  if (watched(h, va, size, WATCH_READ)) return ST_STEP;
   if (crosses(va, size)) return loadCrossing(h, va, size);
   const e = load<u32>(h, H_TLB) + tlbIndex(va);
   if (load<u64>(e) == (va & PAGE_MASK)) { // misaligned: the interpreter's own probe is for aligned ones
@@ -142,6 +150,7 @@ function noteStore(h: usize, p: u32, size: u32): u8 {
 
 /** The store that missed the TLB, of any alignment. */
 export function storeSlow(h: usize, va: u64, size: u32, value: u64): i32 {
+  if (watched(h, va, size, WATCH_WRITE)) return ST_STEP;
   if (crosses(va, size)) return storeCrossing(h, va, size, value);
   const e = load<u32>(h, H_TLB) + TLB_STORE + tlbIndex(va);
   if (load<u64>(e) == (va & PAGE_MASK)) {
@@ -196,6 +205,7 @@ function storeCrossing(h: usize, va: u64, size: u32, value: u64): i32 {
  */
 export function amoPointer(h: usize, va: u64, size: u32, access: u32): i32 {
   if (va & (size - 1)) return trap(h, access == ACC_LOAD ? EXC_LOAD_MISALIGNED : EXC_STORE_MISALIGNED, va);
+  if (watched(h, va, size, access == ACC_LOAD ? WATCH_READ : WATCH_READ | WATCH_WRITE)) return ST_STEP;
   if (access == ACC_LOAD) {
     const e = load<u32>(h, H_TLB) + tlbIndex(va);
     if (load<u64>(e) == (va & PAGE_MASK)) {

@@ -54,6 +54,19 @@ const NAMES = [
   "RUN_STOPPED",
   "RUN_TRAPS",
   "RUN_BAD",
+  "RUN_DEBUG",
+  "DEBUG",
+  "D_HIT",
+  "D_HIT_ADDRESS",
+  "D_VALUE",
+  "MAX_BREAKPOINTS",
+  "MAX_WATCHPOINTS",
+  "WATCH_READ",
+  "WATCH_WRITE",
+  "HART_RUNNING",
+  "HART_STOPPED",
+  "HART_WFI",
+  "HART_SUSPENDED",
 ] as const;
 
 export type AbiName = (typeof NAMES)[number];

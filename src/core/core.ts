@@ -38,6 +38,16 @@ interface CoreExports {
   htifWatch(tohost: bigint, fromhost: bigint): number;
   hartChanged(hart: number): void;
   debugTranslate(hart: number, va: bigint): bigint;
+  debugBreak(va: bigint): number;
+  debugUnbreak(va: bigint): number;
+  debugWatch(va: bigint, size: bigint, kind: number): number;
+  debugUnwatch(va: bigint, size: bigint, kind: number): number;
+  debugClear(): void;
+  debugPass(hart: number): void;
+  debugQuiet(on: number): void;
+  debugTranslateData(hart: number, va: bigint): bigint;
+  csrPeek(hart: number, csr: number): number;
+  csrPoke(hart: number, csr: number, value: bigint): number;
   idleTime(): number;
   catchUp(): void;
   skipIdle(): number;

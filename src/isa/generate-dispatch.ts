@@ -155,7 +155,7 @@ import {
 } from "../abi";
 import { A, illegal, IMM, rd, setPc, setX, xa, xb } from "../hart/state";
 import {
-  OP_CROSS, OP_DECODE, OP_ILLEGAL, OP_ILLEGAL_C, OP_PAGE_END, ${ops.join(", ")},
+  OP_BREAK, OP_CROSS, OP_DECODE, OP_ILLEGAL, OP_ILLEGAL_C, OP_PAGE_END, ${ops.join(", ")},
 } from "../isa/ops.generated";
 import { fetchedSlots, fetchSlow } from "../mmu/access";
 import { tlbIndex } from "../mmu/tlb";
@@ -197,7 +197,7 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
     switch (<i32>load<u16>(u)) {
       case OP_DECODE: n++; decodeSlot(page, u); continue;
       case OP_PAGE_END: n++; target = vbase + 4096; break;
-      case OP_CROSS: st = ST_STEP; break;
+      case OP_CROSS: case OP_BREAK: st = ST_STEP; break;
       case OP_ILLEGAL: case OP_ILLEGAL_C: st = illegal(h); break;
 ${cases.join("\n")}
 ${called[4].join("\n")}

@@ -7,7 +7,7 @@ export const OP_NAMES: readonly string[] = [
   "OP_CROSS",
   "OP_ILLEGAL",
   "OP_ILLEGAL_C",
-  "",
+  "OP_BREAK",
   "",
   "",
   "OP_LUI",
