@@ -105,6 +105,8 @@ export class Cell {
   #pushed = false;
   /** Counted mode: the guest was idle, and its time may skip to the next event. */
   #skip = false;
+  /** What was counted before the last reset. */
+  #earlier: CellCounters | undefined;
 
   /** @throws CoreError, BootError */
   constructor(module: WebAssembly.Module, options: CellOptions, host: CellHost) {
@@ -165,9 +167,9 @@ export class Cell {
     return this.#devices;
   }
 
-  /** Instructions retired by all harts. */
+  /** Instructions retired by all harts; never goes back. */
   get retired(): bigint {
-    let sum = 0n;
+    let sum = BigInt(this.#earlier?.instructions ?? 0);
     for (let i = 0; i < this.options.harts; i++) sum += this.core.hartU64(i, this.core.abi.H_INSTRET);
     return sum;
   }
@@ -181,7 +183,7 @@ export class Cell {
     for (;;) {
       this.#pushed = false;
       if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
-      const idle = this.#tracer ? this.#tracer.round(QUANTUM_SMP) : this.#round();
+      const idle = this.#tracer ? this.#tracer.round(this.#quantum) : this.#round();
       this.#drainConsole();
       const exit = this.#exit();
       if (exit) return { state: "exit", exit };
@@ -244,6 +246,7 @@ export class Cell {
 
   /** Power off and on: everything as at the start, but RAM that nothing is loaded to keeps its contents. */
   reset(): void {
+    this.#earlier = this.counters();
     this.core.calls.resetAll();
     for (const transport of this.#transports) transport.reset();
     this.#load();
@@ -265,28 +268,33 @@ export class Cell {
 
   counters(): CellCounters {
     const { abi } = this.core;
-    const sum = (counter: number) => {
-      let n = 0;
+    const earlier = this.#earlier;
+    const sum = (counter: number, before: number | undefined) => {
+      let n = before ?? 0;
       for (let i = 0; i < this.options.harts; i++) n += Number(this.core.hartU64(i, abi.H_COUNTERS + counter * 8));
       return n;
     };
     return {
       instructions: Number(this.retired),
-      tlbMisses: sum(abi.CT_TLB_MISS),
-      pageWalks: sum(abi.CT_WALK),
-      traps: sum(abi.CT_TRAP),
-      interrupts: sum(abi.CT_INTERRUPT),
-      mmio: sum(abi.CT_MMIO),
-      codeWrites: sum(abi.CT_CODE_WRITE),
-      tlbFlushes: sum(abi.CT_TLB_FLUSH),
+      tlbMisses: sum(abi.CT_TLB_MISS, earlier?.tlbMisses),
+      pageWalks: sum(abi.CT_WALK, earlier?.pageWalks),
+      traps: sum(abi.CT_TRAP, earlier?.traps),
+      interrupts: sum(abi.CT_INTERRUPT, earlier?.interrupts),
+      mmio: sum(abi.CT_MMIO, earlier?.mmio),
+      codeWrites: sum(abi.CT_CODE_WRITE, earlier?.codeWrites),
+      tlbFlushes: sum(abi.CT_TLB_FLUSH, earlier?.tlbFlushes),
     };
+  }
+
+  get #quantum(): number {
+    return this.options.harts === 1 ? QUANTUM : QUANTUM_SMP;
   }
 
   /** A slice of each hart. @returns whether none had anything to do */
   #round(): boolean {
     const { calls, abi } = this.core;
     const harts = this.options.harts;
-    const quantum = harts === 1 ? QUANTUM : QUANTUM_SMP;
+    const quantum = this.#quantum;
     let idle = true;
     for (let hart = 0; hart < harts; hart++) {
       const result = calls.run(hart, quantum);

@@ -45,6 +45,14 @@ export function crashReport(core: Core): string {
       `tval ${hex64(core.hartU64(hart, abi.H_TRAP_TVAL))}  satp ${hex64(core.hartU64(hart, abi.H_SATP))}  ` +
       `mstatus ${hex64(core.hartU64(hart, abi.H_MSTATUS))}`,
   ];
+  for (const level of ["M", "S"] as const) {
+    const [epc, cause, tval] = [`H_${level}EPC`, `H_${level}CAUSE`, `H_${level}TVAL`].map((name) =>
+      core.hartU64(hart, abi[name]!),
+    ) as [bigint, bigint, bigint];
+    // A trap that its handler has not survived is the one to know about.
+    if ((epc | cause | tval) !== 0n)
+      lines.push(`  last trap into ${level}-mode: ${causeName(cause)}  pc ${hex64(epc)}  tval ${hex64(tval)}`);
+  }
   for (let row = 0; row < 32; row += 4) {
     const cells = [];
     for (let i = row; i < row + 4; i++) cells.push(`${INTEGER_REGISTERS[i]!.padStart(4)} ${hex64(core.x(hart, i))}`);

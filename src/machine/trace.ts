@@ -22,11 +22,13 @@ export class Tracer {
 
   /** As a round of the cell, one instruction at a time. @returns whether no hart had anything to do */
   round(instructions: number): boolean {
+    const { abi } = this.#core;
     let idle = true;
-    for (let hart = 0; hart < this.#harts; hart++) {
+    let result = 0;
+    // After an exit no hart may run: the machine's state is to be told as it was.
+    for (let hart = 0; hart < this.#harts && result !== abi.RUN_EXIT; hart++) {
       for (let i = 0; i < instructions; i++) {
-        const result = this.#step(hart);
-        const { abi } = this.#core;
+        result = this.#step(hart);
         if (result === abi.RUN_IDLE || result === abi.RUN_STOPPED || result === abi.RUN_WAIT) break;
         idle = false;
         if (result === abi.RUN_EXIT) break;
