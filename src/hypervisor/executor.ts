@@ -7,7 +7,15 @@
 import type { Entropy } from "../backends/entropy.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
 import { restoreCell, saveCell } from "../snapshot/snapshot.ts";
-import type { Answer, CellSpec, Report, Request, Stream, Wire } from "./protocol.ts";
+import {
+  type Answer,
+  type CellSpec,
+  MESSAGE_COST,
+  type Report,
+  type Request,
+  type Stream,
+  type Wire,
+} from "./protocol.ts";
 
 export interface ExecutorHost {
   /** Milliseconds from any fixed point, never going back. */
@@ -24,8 +32,10 @@ export interface ExecutorHost {
 
 /** Milliseconds that a cell runs before others, and messages, have their turn. */
 const SLICE_MS = 5;
-/** Output that may be on its way to the owner before the guest must wait. */
+/** Output that may be on its way to the owner before the guest must wait, with MESSAGE_COST for each message. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024;
+/** Typed bytes go to the guest's door in pieces, since what is larger than the door never fits. */
+const INPUT_PIECE = 64 * 1024;
 /** The longest sleep that timers can be asked for. */
 const LONGEST_SLEEP_MS = 2 ** 30;
 
@@ -33,15 +43,16 @@ interface Running {
   readonly id: number;
   readonly spec: CellSpec;
   readonly cell: Cell;
-  state: "ready" | "running" | "paused" | "ended";
+  state: "ready" | "running" | "paused";
   /** When an idle cell wants to run again; undefined: when input comes. */
   wakeAt: number | undefined;
   idle: boolean;
-  /** Bytes of output that the owner hasn't taken. */
+  /** Cost of the output that the owner hasn't taken. */
   outstanding: number;
+  /** What was typed and hasn't found room in the door yet. */
+  typed: Uint8Array[];
   /** Sinks of commands that wait for the owner, by stream. */
-  readonly waiting: Map<Stream, { bytes: number; done: () => void }[]>;
-  execs: number;
+  readonly waiting: Map<Stream, (() => void)[]>;
 }
 
 export class Executor {
@@ -64,7 +75,7 @@ export class Executor {
     }
     const vm = this.#cells.get(message.vm);
     if (message.type === "input") {
-      if (vm && vm.state !== "ended") vm.cell.door.push({ kind: "terminal", bytes: message.bytes });
+      if (vm) this.#type(vm, message.bytes);
       return;
     }
     if (message.type === "taken") {
@@ -104,7 +115,6 @@ export class Executor {
           break;
         case "stop":
           this.#cells.delete(vm.id);
-          vm.state = "ended";
           vm.cell.agent.close("The machine was stopped.");
           this.#answer(vm, call, undefined);
           break;
@@ -128,6 +138,8 @@ export class Executor {
         case "exec":
           this.#exec(vm, call, message.command);
           break;
+        default:
+          throw new Error("The executor doesn't know this request; use one build for both.");
       }
     } catch (error) {
       this.#refuse(vm.id, call, error);
@@ -155,8 +167,8 @@ export class Executor {
         wakeAt: undefined,
         idle: false,
         outstanding: 0,
+        typed: [],
         waiting: new Map(),
-        execs: 0,
       };
       this.#cells.set(id, vm);
       this.#wire.post({ type: "created", vm: id });
@@ -171,15 +183,10 @@ export class Executor {
       new Promise<void>((done) => {
         const stream: Stream = `exec ${call} ${name}`;
         const queue = vm.waiting.get(stream);
-        const entry = { bytes: bytes.length, done };
-        if (queue) queue.push(entry);
-        else vm.waiting.set(stream, [entry]);
+        if (queue) queue.push(done);
+        else vm.waiting.set(stream, [done]);
         this.#wire.post({ type: "output", vm: vm.id, stream, bytes });
       });
-    if (vm.state === "ended") {
-      this.#refuse(vm.id, call, new Error("The machine has ended."));
-      return;
-    }
     vm.cell.agent.exec(command, { stdout: sink("stdout"), stderr: sink("stderr") }).then(
       (status) => this.#answer(vm, call, status),
       (error) => this.#refuse(vm.id, call, error),
@@ -189,17 +196,28 @@ export class Executor {
   #taken(vm: Running, stream: Stream, bytes: number): void {
     const queue = vm.waiting.get(stream);
     if (queue) {
-      queue.shift()?.done();
+      queue.shift()?.();
       if (queue.length === 0) vm.waiting.delete(stream);
     } else {
-      vm.outstanding = Math.max(0, vm.outstanding - bytes);
+      vm.outstanding = Math.max(0, vm.outstanding - bytes - MESSAGE_COST);
     }
     this.#schedule();
   }
 
   #output(vm: Running, stream: Stream, bytes: Uint8Array): void {
-    vm.outstanding += bytes.length;
+    vm.outstanding += bytes.length + MESSAGE_COST;
     this.#wire.post({ type: "output", vm: vm.id, stream, bytes });
+  }
+
+  #type(vm: Running, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += INPUT_PIECE) vm.typed.push(bytes.subarray(at, at + INPUT_PIECE));
+    this.#passTyped(vm);
+  }
+
+  #passTyped(vm: Running): void {
+    let done = 0;
+    while (done < vm.typed.length && vm.cell.door.push({ kind: "terminal", bytes: vm.typed[done]! })) done++;
+    if (done > 0) vm.typed = vm.typed.slice(done);
   }
 
   #wake(vm: Running): void {
@@ -208,7 +226,7 @@ export class Executor {
   }
 
   #trace(vm: Running, text: string): void {
-    vm.outstanding += text.length;
+    vm.outstanding += text.length + MESSAGE_COST;
     this.#wire.post({ type: "trace", vm: vm.id, text });
   }
 
@@ -232,9 +250,8 @@ export class Executor {
     });
   }
 
-  /** A slice for each cell that has something to do, then sleep or go on. */
+  /** A slice for the next cell that has something to do, or sleep. Between two slices messages have their turn. */
   #turn(): void {
-    let busy = false;
     let wake: number | undefined;
     for (const vm of this.#cells.values()) {
       if (vm.state !== "running" || vm.outstanding > OUTPUT_LIMIT) continue;
@@ -242,13 +259,14 @@ export class Executor {
         wake = earlier(wake, vm.wakeAt);
         continue;
       }
+      // To the end of the queue.
+      this.#cells.delete(vm.id);
+      this.#cells.set(vm.id, vm);
       this.#slice(vm);
-      if (vm.state !== "running") continue;
-      if (vm.idle) wake = earlier(wake, vm.wakeAt);
-      else busy = true;
+      this.#schedule();
+      return;
     }
-    if (busy) this.#schedule();
-    else if (wake !== undefined && !this.#scheduled) {
+    if (wake !== undefined && !this.#scheduled) {
       const delay = Math.min(Math.max(0, wake - this.#host.now()), LONGEST_SLEEP_MS);
       this.#cancelSleep = this.#host.later(delay, () => this.#schedule());
     }
@@ -256,12 +274,12 @@ export class Executor {
 
   #slice(vm: Running): void {
     vm.idle = false;
+    if (vm.typed.length > 0) this.#passTyped(vm);
     let result: ReturnType<Cell["slice"]>;
     try {
       result = vm.cell.slice(SLICE_MS);
     } catch (error) {
       // The host's fault, not the guest's: this cell alone is lost.
-      vm.state = "ended";
       this.#cells.delete(vm.id);
       this.#wire.post({ type: "failed", vm: vm.id, ...described(error) });
       return;
@@ -278,10 +296,12 @@ export class Executor {
   #ended(vm: Running, exit: Exit): void {
     if (exit.kind === "reboot" && vm.cell.resettable) {
       vm.cell.reset();
+      vm.outstanding += MESSAGE_COST;
       this.#wire.post({ type: "reset", vm: vm.id });
       return;
     }
-    vm.state = "ended";
+    // Its memory goes with it.
+    this.#cells.delete(vm.id);
     vm.cell.agent.close();
     this.#wire.post({ type: "exit", vm: vm.id, exit, counters: vm.cell.counters() });
   }

@@ -89,6 +89,12 @@ export interface Meter {
 /** More than this of a command's output isn't kept as text. */
 const EXEC_TEXT_LIMIT = 256 * 1024 * 1024;
 
+interface Sink {
+  take(bytes: Uint8Array): void | Promise<void>;
+  /** It has thrown. */
+  fail(error: Error): void;
+}
+
 export class Machine {
   readonly console: MachineConsole;
   readonly memory: MachineMemory;
@@ -108,7 +114,7 @@ export class Machine {
     reset: new Set(),
   };
   readonly #calls = new Map<number, { resolve: (value: Answer) => void; reject: (error: Error) => void }>();
-  readonly #sinks = new Map<Stream, (bytes: Uint8Array) => void | Promise<void>>();
+  readonly #sinks = new Map<Stream, Sink>();
   readonly #trace: ((text: string) => void | Promise<void>) | undefined;
   #nextCall = 0;
   #state: "created" | "started" | "ended" = "created";
@@ -181,6 +187,7 @@ export class Machine {
 
   /** Powers the machine on. */
   async start(): Promise<void> {
+    if (this.#state === "ended") throw new MachineError("The machine has ended.");
     if (this.#state !== "created") throw new MachineError("The machine has been started already.");
     this.#state = "started";
     this.#startedAt = this.#clock();
@@ -217,19 +224,19 @@ export class Machine {
   /**
    * Runs a shell command in a guest that has Wardian's agent (its own images
    * do), once the guest is up; commands run one after another.
-   * @throws MachineError when the guest ends first or the time is over
+   * @throws MachineError when the guest ends first or the time is over; or what a sink threw
    */
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     const call = this.#nextCall++;
     const texts = { stdout: new Collector(), stderr: new Collector() };
+    const answer = this.#call({ type: "exec", command }, call) as Promise<number>;
     for (const name of ["stdout", "stderr"] as const)
-      this.#sinks.set(`exec ${call} ${name}`, options[name] ?? ((bytes) => texts[name].add(bytes)));
+      this.#sinks.set(`exec ${call} ${name}`, {
+        take: options[name] ?? ((bytes) => texts[name].add(bytes)),
+        fail: (error) => this.#calls.get(call)?.reject(error),
+      });
     try {
-      const status = await this.#timed(
-        this.#call({ type: "exec", command }, call) as Promise<number>,
-        options.timeout,
-        "The command",
-      );
+      const status = await this.#timed(answer, options.timeout, "The command");
       return { status, stdout: texts.stdout.text(), stderr: texts.stderr.text() };
     } finally {
       this.#sinks.delete(`exec ${call} stdout`);
@@ -312,7 +319,9 @@ export class Machine {
         this.#deliver("trace", report.text.length, () => this.#trace?.(report.text));
         break;
       case "reset":
-        for (const listener of this.#events.reset) listener();
+        this.#deliver("console", 0, () => {
+          for (const listener of this.#events.reset) listener();
+        });
         break;
       case "exit":
         this.#counters = report.counters;
@@ -328,28 +337,37 @@ export class Machine {
 
   #output(stream: Stream, bytes: Uint8Array): void {
     if (stream !== "console") {
-      this.#deliver(stream, bytes.length, () => this.#sinks.get(stream)?.(bytes));
+      const sink = this.#sinks.get(stream);
+      this.#deliver(stream, bytes.length, () => sink?.take(bytes), sink?.fail);
       return;
     }
     this.#firstByteAt ??= this.#meter.now();
     this.#deliver(stream, bytes.length, () => {
-      const waits = [...this.#listeners].map((listener) => listener(bytes)).filter((w) => w instanceof Promise);
       this.#text.add(bytes);
+      const waits = [...this.#listeners].map((listener) => listener(bytes)).filter((w) => w instanceof Promise);
       return waits.length > 0 ? Promise.all(waits).then(() => undefined) : undefined;
     });
   }
 
-  /** Hands output to its taker, then its credit back to the executor. */
-  #deliver(stream: Stream, bytes: number, take: () => void | Promise<void>): void {
+  /**
+   * Hands output to its taker, then its credit back to the executor. What a taker
+   * throws goes to `fail`, or is its program's: an uncaught error.
+   */
+  #deliver(stream: Stream, bytes: number, take: () => void | Promise<void>, fail?: (error: Error) => void): void {
     const taken = () => this.#post({ type: "taken", vm: this.#vm, stream, bytes });
+    const failed = (error: unknown) => {
+      taken();
+      if (!fail) throw error;
+      fail(error as Error);
+    };
     let waits: void | Promise<void>;
     try {
       waits = take();
     } catch (error) {
-      taken();
-      throw error;
+      failed(error);
+      return;
     }
-    if (waits instanceof Promise) waits.then(taken, taken);
+    if (waits instanceof Promise) waits.then(taken, failed);
     else taken();
   }
 
@@ -402,7 +420,7 @@ class Collector {
   }
 
   text(): string {
-    const decoder = new TextDecoder();
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     return this.#chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("") + decoder.decode();
   }
 }

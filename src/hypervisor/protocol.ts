@@ -21,6 +21,13 @@ export interface CellSpec {
 /** Which output an acknowledgement is for; each stream has credit of its own. */
 export type Stream = "console" | "trace" | `exec ${number} ${"stdout" | "stderr"}`;
 
+/**
+ * What a message costs besides its bytes, so that a guest can't fill its owner's
+ * memory with tiny ones. Output and trace cost this and their length; a reset,
+ * which the owner acknowledges as console output of no bytes, this alone.
+ */
+export const MESSAGE_COST = 256;
+
 /** To the executor. `vm` names one of its cells. */
 export type Request =
   | { readonly type: "create"; readonly vm: number; readonly module: WebAssembly.Module; readonly spec: CellSpec }
@@ -46,7 +53,7 @@ export type Request =
   | { readonly type: "counters"; readonly vm: number; readonly call: number }
   /** A snapshot of the cell as it is, which then goes on. */
   | { readonly type: "save"; readonly vm: number; readonly call: number }
-  /** The owner is done with so many bytes of a stream. */
+  /** The owner is done with a message of a stream, of so many bytes. */
   | { readonly type: "taken"; readonly vm: number; readonly stream: Stream; readonly bytes: number };
 
 /** What a call returns, by the type of its request. */

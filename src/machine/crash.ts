@@ -27,6 +27,10 @@ const CAUSES: Readonly<Record<number, string>> = {
 const MODES: Readonly<Record<number, string>> = { 0: "U", 1: "S", 3: "M" };
 const INTERRUPT = 1n << 63n;
 const INSTRUCTIONS_SHOWN = 4;
+const RA = 1;
+/** mstatus: the modes that traps came from (Privileged 3.1.6.1). */
+const MPP = 3n << 11n;
+const SPP = 1n << 8n;
 
 export function causeName(cause: bigint): string {
   if (cause & INTERRUPT) return `interrupt ${cause & ~INTERRUPT}`;
@@ -58,20 +62,38 @@ export function crashReport(core: Core): string {
     for (let i = row; i < row + 4; i++) cells.push(`${INTEGER_REGISTERS[i]!.padStart(4)} ${hex64(core.x(hart, i))}`);
     lines.push(`  ${cells.join(" ")}`);
   }
-  lines.push(...listing(core, hart, pc));
+  lines.push(...listing(core, hart, pc, "pc"));
+  // A hart stops where nothing can be executed; the code that led there is more telling.
+  if (readInstruction(core, hart, pc) === undefined) {
+    const [from, name] = trappedFrom(core, hart);
+    if (from !== undefined && readInstruction(core, hart, from) !== undefined)
+      lines.push(...listing(core, hart, from, name));
+    else lines.push(...listing(core, hart, core.x(hart, RA), "ra"));
+  }
   return lines.join("\n");
 }
 
-function listing(core: Core, hart: number, pc: bigint): string[] {
+/** Where the last trap into the hart's present mode came from, if it came from that same mode. */
+function trappedFrom(core: Core, hart: number): [pc: bigint | undefined, name: string] {
+  const { abi } = core;
+  const status = core.hartU64(hart, abi.H_MSTATUS);
+  const mode = core.hartU32(hart, abi.H_PRV);
+  if (mode === 3 && (status & MPP) === MPP) return [core.hartU64(hart, abi.H_MEPC!), "mepc"];
+  if (mode === 1 && status & SPP) return [core.hartU64(hart, abi.H_SEPC!), "sepc"];
+  return [undefined, ""];
+}
+
+function listing(core: Core, hart: number, from: bigint, name: string): string[] {
   const lines: string[] = [];
-  for (let at = pc, i = 0; i < INSTRUCTIONS_SHOWN; i++) {
+  for (let at = from, i = 0; i < INSTRUCTIONS_SHOWN; i++) {
     const raw = readInstruction(core, hart, at);
+    const mark = i === 0 ? `   <- ${name}` : "";
     if (raw === undefined) {
-      lines.push(`  ${hex64(at)}: there is nothing to execute here`);
+      lines.push(`  ${hex64(at)}: there is nothing to execute here${mark}`);
       break;
     }
     const text = disassemble(raw, at).replace("\t", " ");
-    lines.push(`  ${hex64(at)}: ${hexInstruction(raw).padEnd(8)}  ${text}${i === 0 ? "   <- pc" : ""}`);
+    lines.push(`  ${hex64(at)}: ${hexInstruction(raw).padEnd(8)}  ${text}${mark}`);
     at += BigInt(sizeOf(raw));
   }
   return lines;
