@@ -61,7 +61,19 @@ export type SliceResult =
   | { readonly state: "busy" }
   /** Nothing to do for that many nanoseconds, or until input comes. */
   | { readonly state: "idle"; readonly nanoseconds: number | undefined }
-  | { readonly state: "exit"; readonly exit: Exit };
+  | { readonly state: "exit"; readonly exit: Exit }
+  /** A debugger has stopped it. */
+  | { readonly state: "stopped" };
+
+/** A debugger's way of running harts, in place of the cell's own. */
+export interface DebugRounds {
+  /**
+   * A slice of each hart that is to run.
+   * @param quantum instructions in it
+   * @returns whether none had anything to do, or that one has stopped for the debugger
+   */
+  round(quantum: number): boolean | "stopped";
+}
 
 /** Engine counters, summed over harts. */
 export interface CellCounters {
@@ -92,6 +104,8 @@ export class Cell {
   /** Runs commands in a guest that has our agent. */
   readonly agent: GuestAgent;
   readonly options: CellOptions;
+  /** Runs the harts while there is one. */
+  debugger: DebugRounds | undefined;
   readonly #host: CellHost;
   readonly #devices: Device[];
   readonly #transports: MmioTransport[];
@@ -183,10 +197,12 @@ export class Cell {
     for (;;) {
       this.#pushed = false;
       if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
-      const idle = this.#tracer ? this.#tracer.round(this.#quantum) : this.#round();
+      const rounds = this.debugger ?? this.#tracer;
+      const idle = rounds ? rounds.round(this.#quantum) : this.#round();
       this.#drainConsole();
       const exit = this.#exit();
       if (exit) return { state: "exit", exit };
+      if (idle === "stopped") return { state: "stopped" };
       if (idle && !this.#pushed) {
         const nanoseconds = this.core.calls.idleTime();
         if (nanoseconds !== 0) {
