@@ -1,0 +1,79 @@
+/** Machines that run images: our engines by their names, and QEMU. */
+
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Core } from "../core/core.ts";
+import { busRegions } from "../machine/memory-map.ts";
+import { cpuLine } from "../oracle/cpu.ts";
+import { OracleError } from "../oracle/errors.ts";
+import type { Qemu } from "../oracle/qemu.ts";
+import { writeElf } from "./elf.ts";
+import { CURRENT_AT, DESCRIPTOR_SIZE, DESCRIPTORS, RAM_BASE } from "./harness.ts";
+import type { Image } from "./image.ts";
+
+/** What a machine made of an image: its RAM, as far as the image goes. */
+export interface Outcome {
+  readonly ram: Uint8Array;
+  /** The program that didn't come to an end, if one didn't. */
+  readonly stuck: number | undefined;
+}
+
+const RAM_SIZE = 64 << 20;
+const FINISHED = "finished";
+/** Slices, instructions in each; all programs of an image take a small part of this. */
+const [SLICES, SLICE] = [4000, 100_000];
+const QEMU_SECONDS = 30;
+
+function currentProgram(ram: Uint8Array): number {
+  const at = new DataView(ram.buffer, ram.byteOffset).getUint32(CURRENT_AT - RAM_BASE, true);
+  return (at - DESCRIPTORS) / DESCRIPTOR_SIZE;
+}
+
+/** The interpreter. */
+export function runOnWardian(module: WebAssembly.Module, image: Image): Outcome {
+  const core = Core.create(
+    module,
+    { harts: 1, ramBase: RAM_BASE, ramSize: RAM_SIZE, sbi: false, counted: true, tick: 10 },
+    { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {} },
+  );
+  const { abi, calls } = core;
+  for (const region of busRegions(abi)) calls.busAdd(BigInt(region.base), BigInt(region.size), region.device);
+  const at = calls.guestRange(BigInt(RAM_BASE), image.bytes.length, 1) >>> 0;
+  core.bytes.set(image.bytes, at);
+  core.setHartU64(0, abi.H_PC, BigInt(RAM_BASE));
+  let status = FINISHED;
+  for (let slices = 0; ; slices++) {
+    const result = calls.run(0, SLICE);
+    if (result === abi.RUN_EXIT) break;
+    if (slices < SLICES && (result === abi.RUN_BUDGET || result === abi.RUN_TRAPS)) continue;
+    status = "stuck";
+    break;
+  }
+  const ram = core.bytes.subarray(at, at + image.bytes.length);
+  return { ram, stuck: status === FINISHED ? undefined : currentProgram(ram) };
+}
+
+/** @throws OracleError when QEMU can't be run */
+export async function runOnQemu(qemu: Qemu, image: Image): Promise<Outcome> {
+  const folder = await mkdtemp(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "wardian-fuzz-"));
+  try {
+    const [elf, memory] = [join(folder, "image.elf"), join(folder, "ram")];
+    await writeFile(elf, writeElf(RAM_BASE, image.bytes));
+    const args = ["-M", "virt,memory-backend=ram", "-m", `${RAM_SIZE >> 20}`, "-cpu", cpuLine(qemu.version)];
+    args.push("-object", `memory-backend-file,id=ram,size=${RAM_SIZE},mem-path=${memory},share=on`);
+    args.push("-bios", "none", "-kernel", elf, "-display", "none", "-monitor", "none", "-serial", "none");
+    // With one hart QEMU takes atomics apart, and then a fault of theirs is a load's.
+    args.push("-smp", "2", "-net", "none");
+    let late = false;
+    await qemu.run(args, { timeout: QEMU_SECONDS }).catch((error: unknown) => {
+      if (!(error instanceof OracleError) || !/didn't end within/.test(error.message)) throw error;
+      late = true;
+    });
+    const ram = (await readFile(memory)).subarray(0, image.bytes.length);
+    return { ram, stuck: late ? currentProgram(ram) : undefined };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * A program as the generator makes it and the shrinker takes it apart: a tree
+ * whose every subtree can go and leave a program that still comes to an end.
+ */
+
+import type { Operands } from "../isa/decode.ts";
+
+/** One instruction of the table. */
+export interface Op {
+  readonly kind: "op";
+  readonly name: string;
+  readonly operands: Operands;
+}
+
+export type Node =
+  | Op
+  /** Bits that need not be an instruction. */
+  | { readonly kind: "raw"; readonly bits: number; readonly size: 2 | 4 }
+  /** Instructions that only make sense together, such as lr and sc. */
+  | { readonly kind: "group"; readonly ops: readonly Op[] }
+  /** A branch or jump to the end of `body`. */
+  | { readonly kind: "skip"; readonly op: Op; readonly body: readonly Node[] }
+  /** A jump to the end of `body` through a register that is loaded before it. */
+  | { readonly kind: "indirect"; readonly op: Op; readonly register: number; readonly body: readonly Node[] }
+  /** mret or sret to the end of `body`, staying in the mode. */
+  | { readonly kind: "return"; readonly mode: Mode; readonly body: readonly Node[] }
+  /** `body`, `count` times; `register` counts down. */
+  | { readonly kind: "loop"; readonly register: number; readonly count: number; readonly body: readonly Node[] }
+  /** Stores `by` over the instruction `op`, then comes to it. */
+  | { readonly kind: "patch"; readonly op: Op; readonly by: Op; readonly registers: readonly [number, number] };
+
+export type Mode = "M" | "S" | "U";
+
+/** What stands in a page of the data area, where there is paging. */
+export const DATA_KINDS = ["rw", "r", "x", "clean", "old", "absent", "other"] as const;
+export type DataKind = (typeof DATA_KINDS)[number];
+
+export const DATA_PAGES = 4;
+export const PAGE = 4096;
+export const DATA_SIZE = DATA_PAGES * PAGE;
+/** Registers that a run starts from: x0 (unused) … x31, f0 … f31. */
+export const INPUT_REGISTERS = 64;
+
+export interface Paging {
+  /** Levels of page tables: 3 for Sv39, 4 for Sv48, 5 for Sv57. */
+  readonly levels: 3 | 4 | 5;
+  /** What the pages of data are to this program. */
+  readonly data: readonly DataKind[];
+}
+
+export interface Program {
+  /** Names it in reports. */
+  readonly seed: number;
+  readonly mode: Mode;
+  /** M-mode has none. */
+  readonly paging: Paging | undefined;
+  /** Bits of mstatus beside MPP: FS, SUM, MXR, TVM, TW, TSR. */
+  readonly status: bigint;
+  readonly menvcfg: bigint;
+  readonly senvcfg: bigint;
+  /** Bytes from the start of the code area to the first instruction. */
+  readonly start: number;
+  readonly body: readonly Node[];
+  /** INPUT_REGISTERS for each run, pointers as offsets into the data area. */
+  readonly inputs: BigUint64Array;
+  /** Registers that hold pointers into the data area, in every run. */
+  readonly pointers: readonly number[];
+  /** What the data area holds before the first run. */
+  readonly data: BigUint64Array;
+}
+
+/** Runs of a program. */
+export const runsOf = (program: Program): number => program.inputs.length / INPUT_REGISTERS;
