@@ -186,9 +186,23 @@ export class CellTarget implements DebugTarget, DebugRounds {
   }
 
   /** The debugger wants the machine to stop. */
-  interrupt(hart: number): void {
+  interrupt(): void {
+    const hart = this.#anyRunning();
     this.#core.calls.debugPass(hart);
     this.#owner.stopped({ reason: "interrupt", hart });
+  }
+
+  /** A hart can't go on. */
+  crashed(): void {
+    this.#owner.stopped({ reason: "crash", hart: this.#core.machineU32(this.#core.abi.M_CURRENT) % this.harts });
+  }
+
+  /** A hart that does something, if there is one. */
+  #anyRunning(): number {
+    const { abi } = this.#core;
+    for (let hart = 0; hart < this.harts; hart++)
+      if (this.#core.hartU32(hart, abi.H_STATE) === abi.HART_RUNNING) return hart;
+    return 0;
   }
 
   /** @see DebugRounds */

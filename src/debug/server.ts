@@ -28,6 +28,7 @@ const UNKNOWN = "";
 
 const SIGINT = "02";
 const SIGTRAP = "05";
+const SIGSEGV = "0b";
 
 /** How a machine ended, as the debugger is told. */
 export type Ending = { readonly code: number } | { readonly signal: number };
@@ -265,6 +266,8 @@ export class GdbServer {
         return `T${SIGINT}${thread}`;
       case "step":
         return `T${SIGTRAP}${thread}`;
+      case "crash":
+        return `T${SIGSEGV}${thread}`;
       case "software":
         return `T${SIGTRAP}swbreak:;${thread}`;
       case "hardware":

@@ -6,7 +6,7 @@ export type Point = (typeof POINTS)[number];
 
 /** Why a machine has stopped. */
 export type Stop =
-  | { readonly reason: "interrupt" | "step"; readonly hart: number }
+  | { readonly reason: "interrupt" | "step" | "crash"; readonly hart: number }
   | { readonly reason: "software" | "hardware"; readonly hart: number }
   | { readonly reason: "write" | "read" | "access"; readonly hart: number; readonly address: bigint };
 

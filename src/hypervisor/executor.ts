@@ -5,6 +5,7 @@
  */
 
 import type { Entropy } from "../backends/entropy.ts";
+import { DebugSession } from "../debug/session.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
 import { restoreCell, saveCell } from "../snapshot/snapshot.ts";
 import {
@@ -53,6 +54,7 @@ interface Running {
   typed: Uint8Array[];
   /** Sinks of commands that wait for the owner, by stream. */
   readonly waiting: Map<Stream, (() => void)[]>;
+  debug: DebugSession | undefined;
 }
 
 export class Executor {
@@ -82,6 +84,10 @@ export class Executor {
       if (vm) this.#taken(vm, message.stream, message.bytes);
       return;
     }
+    if (message.type === "debug-input") {
+      vm?.debug?.receive(message.bytes);
+      return;
+    }
     const { call } = message;
     if (!vm) {
       this.#refuse(message.vm, call, new Error("The machine is gone."));
@@ -92,10 +98,8 @@ export class Executor {
         case "start":
         case "resume":
           if (vm.state === "ready" || vm.state === "paused") {
-            vm.cell.resume();
             vm.state = "running";
-            vm.idle = false;
-            this.#schedule();
+            this.#resume(vm);
           }
           this.#answer(vm, call, undefined);
           break;
@@ -115,6 +119,7 @@ export class Executor {
           break;
         case "stop":
           this.#cells.delete(vm.id);
+          vm.debug?.ended();
           vm.cell.agent.close("The machine was stopped.");
           this.#answer(vm, call, undefined);
           break;
@@ -137,6 +142,10 @@ export class Executor {
         }
         case "exec":
           this.#exec(vm, call, message.command);
+          break;
+        case "debug":
+          this.#debug(vm, message.action);
+          this.#answer(vm, call, undefined);
           break;
         default:
           throw new Error("The executor doesn't know this request; use one build for both.");
@@ -169,6 +178,7 @@ export class Executor {
         outstanding: 0,
         typed: [],
         waiting: new Map(),
+        debug: undefined,
       };
       this.#cells.set(id, vm);
       this.#wire.post({ type: "created", vm: id });
@@ -191,6 +201,25 @@ export class Executor {
       (status) => this.#answer(vm, call, status),
       (error) => this.#refuse(vm.id, call, error),
     );
+  }
+
+  /** Lets its clock and its harts go on, unless its owner or a debugger holds them. */
+  #resume(vm: Running): void {
+    if (vm.state !== "running" || vm.debug?.halted) return;
+    vm.cell.resume();
+    vm.idle = false;
+    this.#schedule();
+  }
+
+  #debug(vm: Running, action: "halt" | "attach" | "detach"): void {
+    vm.debug ??= new DebugSession(vm.cell, {
+      run: () => this.#resume(vm),
+      halt: () => vm.cell.pause(),
+      kill: () => this.#ended(vm, { kind: "poweroff", code: 0 }),
+    });
+    if (action === "halt") vm.debug.halt();
+    else if (action === "detach") vm.debug.detach();
+    else vm.debug.attach((bytes) => this.#wire.post({ type: "debug-output", vm: vm.id, bytes }));
   }
 
   #taken(vm: Running, stream: Stream, bytes: number): void {
@@ -254,7 +283,7 @@ export class Executor {
   #turn(): void {
     let wake: number | undefined;
     for (const vm of this.#cells.values()) {
-      if (vm.state !== "running" || vm.outstanding > OUTPUT_LIMIT) continue;
+      if (vm.state !== "running" || vm.debug?.halted || vm.outstanding > OUTPUT_LIMIT) continue;
       if (vm.idle && (vm.wakeAt === undefined || this.#host.now() < vm.wakeAt)) {
         wake = earlier(wake, vm.wakeAt);
         continue;
@@ -289,7 +318,7 @@ export class Executor {
       vm.idle = true;
       vm.wakeAt = result.nanoseconds === undefined ? undefined : this.#host.now() + result.nanoseconds / 1e6;
     } else if (result.state === "exit") {
-      this.#ended(vm, result.exit);
+      if (result.exit.kind !== "crash" || !vm.debug?.crashed()) this.#ended(vm, result.exit);
     }
   }
 
@@ -302,6 +331,7 @@ export class Executor {
     }
     // Its memory goes with it.
     this.#cells.delete(vm.id);
+    vm.debug?.ended(exit);
     vm.cell.agent.close();
     this.#wire.post({ type: "exit", vm: vm.id, exit, counters: vm.cell.counters() });
   }

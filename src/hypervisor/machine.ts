@@ -68,6 +68,14 @@ export interface MachineMemory {
   write(address: bigint | number, bytes: Uint8Array): Promise<void>;
 }
 
+/** A debugger's end of its wire to a machine. */
+export interface DebugConnection {
+  /** What the debugger sends. */
+  write(bytes: Uint8Array): void;
+  /** It has gone: its breakpoints are removed, and the machine runs on. */
+  close(): Promise<void>;
+}
+
 export interface MachineEvents {
   /** The machine has ended, in whatever way. */
   exit: (exit: Exit) => void;
@@ -115,6 +123,7 @@ export class Machine {
   };
   readonly #calls = new Map<number, { resolve: (value: Answer) => void; reject: (error: Error) => void }>();
   readonly #sinks = new Map<Stream, Sink>();
+  #debugOutput: ((bytes: Uint8Array) => void) | undefined;
   readonly #trace: ((text: string) => void | Promise<void>) | undefined;
   #nextCall = 0;
   #state: "created" | "started" | "ended" = "created";
@@ -202,6 +211,31 @@ export class Machine {
   async resume(): Promise<void> {
     if (this.#state === "created") throw new MachineError("The machine hasn't been started; call start().");
     await this.#call({ type: "resume" });
+  }
+
+  /** Holds it for a debugger that is to come; also before it starts, at its first instruction. */
+  async holdForDebugger(): Promise<void> {
+    await this.#call({ type: "debug", action: "halt" });
+  }
+
+  /**
+   * Stops the machine for a debugger that speaks GDB's remote protocol. One at a
+   * time; with an earlier one it is over.
+   * @param output takes what goes to the debugger
+   */
+  async attachDebugger(output: (bytes: Uint8Array) => void): Promise<DebugConnection> {
+    this.#debugOutput = output;
+    await this.#call({ type: "debug", action: "attach" });
+    return {
+      write: (bytes) => {
+        if (this.#debugOutput === output) this.#post({ type: "debug-input", vm: this.#vm, bytes: bytes.slice() });
+      },
+      close: async () => {
+        if (this.#debugOutput !== output) return;
+        this.#debugOutput = undefined;
+        if (this.#state !== "ended") await this.#call({ type: "debug", action: "detach" });
+      },
+    };
   }
 
   /**
@@ -317,6 +351,9 @@ export class Machine {
         break;
       case "trace":
         this.#deliver("trace", report.text.length, () => this.#trace?.(report.text));
+        break;
+      case "debug-output":
+        this.#debugOutput?.(report.bytes);
         break;
       case "reset":
         this.#deliver("console", 0, () => {

@@ -53,6 +53,15 @@ export type Request =
   | { readonly type: "counters"; readonly vm: number; readonly call: number }
   /** A snapshot of the cell as it is, which then goes on. */
   | { readonly type: "save"; readonly vm: number; readonly call: number }
+  /** "halt" holds it for a debugger that is to come, "attach" is one that has, "detach": it has gone. */
+  | {
+      readonly type: "debug";
+      readonly vm: number;
+      readonly call: number;
+      readonly action: "halt" | "attach" | "detach";
+    }
+  /** What the debugger says, in GDB's remote protocol. */
+  | { readonly type: "debug-input"; readonly vm: number; readonly bytes: Uint8Array }
   /** The owner is done with a message of a stream, of so many bytes. */
   | { readonly type: "taken"; readonly vm: number; readonly stream: Stream; readonly bytes: number };
 
@@ -74,6 +83,8 @@ export type Report =
     }
   | { readonly type: "output"; readonly vm: number; readonly stream: Stream; readonly bytes: Uint8Array }
   | { readonly type: "trace"; readonly vm: number; readonly text: string }
+  /** What the debugger is told. */
+  | { readonly type: "debug-output"; readonly vm: number; readonly bytes: Uint8Array }
   | { readonly type: "reset"; readonly vm: number }
   | { readonly type: "exit"; readonly vm: number; readonly exit: Exit; readonly counters: CellCounters };
 
