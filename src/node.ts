@@ -14,6 +14,7 @@ import { layoutOf, maxRam } from "./core/core.ts";
 import { coreModule } from "./host/node/assets.ts";
 import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
+import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
 import { executors, processMeter } from "./host/node/worker.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
 import { memorySize } from "./hypervisor/size.ts";
@@ -23,7 +24,9 @@ import { isElf } from "./machine/elf.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export type { FileSource } from "./host/node/files.ts";
+export type { GdbListener } from "./host/node/gdb.ts";
 export {
+  type DebugConnection,
   type ExecOptions,
   type ExecResult,
   type Exit,
@@ -101,7 +104,7 @@ export class Machine extends BaseMachine {
     const plan = planBoot({ ...boot, memoryBytes, harts, gunzip, fdt: { rngSeed: bootSeed(deterministic) } });
     const sbi = boot.bios === "builtin";
     const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, traced: options.trace !== undefined };
-    return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace);
+    return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
   /**
@@ -115,7 +118,20 @@ export class Machine extends BaseMachine {
     memorySize(memoryBytes, maxRam(layoutOf(module)));
     if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
     const spec = { memoryBytes, harts, snapshot, sbi, deterministic, traced: options.trace !== undefined };
-    return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace);
+    return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
+  }
+
+  /**
+   * Waits for GDB (`target remote :PORT`) at a port of this host alone, until the
+   * machine ends. The machine stops when GDB connects, and goes on when it has gone.
+   * @param port    0: any that is free
+   * @param options `wait`: the machine doesn't run until GDB lets it
+   * @throws MachineError when the port can't be had
+   */
+  async listenGdb(port = 0, options: { wait?: boolean } = {}): Promise<GdbListener> {
+    const listener = await listenGdb(this, port);
+    if (options.wait) await this.holdForDebugger();
+    return listener;
   }
 }
 

@@ -30,6 +30,13 @@ export function parseHarts(text: string): number {
   return harts;
 }
 
+/** @returns a TCP port, or 0 */
+export function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
+  if (port < 0 || port > 65535) throw new InvalidArgumentError("it must be a port's number, or 0 for any");
+  return port;
+}
+
 /** @returns milliseconds, above 0 */
 export function parseTimeout(text: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;

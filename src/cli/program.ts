@@ -2,7 +2,7 @@
 
 import { Command, type CommanderError, Option } from "commander";
 import { CliError } from "./exit.ts";
-import { MAX_HARTS, parseHarts, parseMemory, parsePattern, parseText, parseTimeout } from "./options.ts";
+import { MAX_HARTS, parseHarts, parseMemory, parsePattern, parsePort, parseText, parseTimeout } from "./options.ts";
 
 /** Options of `wardian boot`, checked as far as that goes without looking at files. */
 export interface BootFlags {
@@ -21,6 +21,9 @@ export interface BootFlags {
   readonly stats?: string;
   readonly log?: string;
   readonly trace?: string;
+  /** A TCP port, or 0 for any. */
+  readonly gdb?: number;
+  readonly gdbWait?: boolean;
   readonly dtb?: string;
   readonly dumpDtb?: string;
   readonly deterministic?: boolean;
@@ -28,7 +31,7 @@ export interface BootFlags {
 }
 
 /** Those that don't say what machine it is. */
-export type RunFlags = Pick<BootFlags, "exec" | "expect" | "timeout" | "stats" | "log" | "trace">;
+export type RunFlags = Pick<BootFlags, "exec" | "expect" | "timeout" | "stats" | "log" | "trace" | "gdb" | "gdbWait">;
 
 /** What the commands do; each gives the status to end with. */
 export interface Actions {
@@ -144,6 +147,10 @@ function runOptions(): Option[] {
     text("--stats <FILE>", "write statistics as JSON at the end; - is stdout"),
     text("--log <FILE>", "write events and console lines with the seconds since the start"),
     text("--trace <FILE>", "write a line for each instruction"),
+    new Option("--gdb <PORT>", "listen for GDB at this port of 127.0.0.1; 0 takes any")
+      .argParser(parsePort)
+      .conflicts("trace"),
+    new Option("--gdb-wait", "with --gdb: stand still until GDB lets the guest go").implies({ gdb: 0 }),
   ];
 }
 

@@ -69,6 +69,7 @@ async function run(
       await writeWhole(flags.dumpDtb, machine.dtb, "device tree");
       return OK;
     }
+    if (flags.gdb !== undefined) await listenForGdb(machine, flags.gdb, flags.gdbWait ?? false);
     const session = new Session(machine, {
       ...(flags.exec === undefined ? {} : { exec: flags.exec }),
       ...(flags.expect === undefined ? {} : { expect: flags.expect }),
@@ -81,6 +82,17 @@ async function run(
     return await session.run();
   } finally {
     for (const file of files) await file.close();
+  }
+}
+
+/** Lets GDB come, and tells where to. */
+async function listenForGdb(machine: Machine, port: number, wait: boolean): Promise<void> {
+  try {
+    const listener = await machine.listenGdb(port, { wait });
+    process.stderr.write(`GDB can connect: target remote :${listener.port}\n`);
+  } catch (error) {
+    await machine.stop();
+    throw error;
   }
 }
 
