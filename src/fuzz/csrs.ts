@@ -9,7 +9,7 @@ import type { Mode } from "./program.ts";
 
 const FLOATING = [0x001, 0x002, 0x003];
 const SCRATCH = 0x140;
-const [SEPC, SCAUSE, STVAL, SCOUNTEREN, SENVCFG, STVEC] = [0x141, 0x142, 0x143, 0x106, 0x10a, 0x105];
+const [SCAUSE, STVAL, SCOUNTEREN, SENVCFG, STVEC] = [0x142, 0x143, 0x106, 0x10a, 0x105];
 const [MEPC, MTVAL, MSTATUS, MISA, MEDELEG, MIDELEG, MENVCFG] = [0x341, 0x343, 0x300, 0x301, 0x302, 0x303, 0x30a];
 const [SSTATUS, SIE, SIP, SATP, MIE, MHARTID] = [0x100, 0x104, 0x144, 0x180, 0x304, 0xf14];
 
@@ -18,8 +18,8 @@ export const FCSRS: readonly number[] = FLOATING;
 /** Read and written with any value. */
 export const WRITTEN: Readonly<Record<Mode, readonly number[]>> = {
   U: [],
-  S: [SCRATCH, SEPC, STVAL],
-  M: [SCRATCH, SEPC, STVAL, MEPC, MTVAL],
+  S: [SCRATCH, STVAL],
+  M: [SCRATCH, STVAL, MTVAL],
 };
 
 /** Only read: what is legal in the mode. */

@@ -48,7 +48,8 @@ class Emitter {
     const label = `n${this.#labels++}`;
     switch (node.kind) {
       case "op":
-        return this.#op(node);
+        this.#op(node);
+        return;
       case "raw":
         this.instructions++;
         out.raw(node.bits, node.size);

@@ -71,7 +71,7 @@ export function generate(seed: number, options: Options): Program {
     start: chance(random, 4) ? random() & 0xffe : PAGE - 2 * (random() % (options.length * 2)),
     body,
     pointers: registers.pointers,
-    inputs: randomInputs(random, registers.pointers, options.runs, paging !== undefined),
+    inputs: randomInputs(random, registers, options.runs, paging),
     data: randomData(random),
   };
 }
@@ -81,6 +81,7 @@ function randomPaging(random: Random): Paging {
     { length: DATA_PAGES },
     (): DataKind => (chance(random, 3) ? choose(random, DATA_KINDS) : "rw"),
   );
+  data[random() % DATA_PAGES] = "rw";
   return { levels: choose(random, [3, 4, 5] as const), data };
 }
 
@@ -98,12 +99,16 @@ function randomStatus(random: Random): bigint {
   return status;
 }
 
-function randomInputs(random: Random, pointers: readonly number[], runs: number, paging: boolean): BigUint64Array {
+function randomInputs(random: Random, registers: Registers, runs: number, paging: Paging | undefined): BigUint64Array {
+  const fit = registers.storable ? ["rw"] : ["rw", "r", "clean"];
+  const readable = (paging?.data ?? []).flatMap((kind, page) => (fit.includes(kind) ? [page] : []));
   const inputs = new BigUint64Array(runs * INPUT_REGISTERS);
   for (let run = 0; run < runs; run++) {
     const at = run * INPUT_REGISTERS;
     for (let i = 1; i < INPUT_REGISTERS; i++) inputs[at + i] = edge(random);
-    for (const pointer of pointers) inputs[at + pointer] = BigInt(randomOffset(random, paging));
+    for (const pointer of registers.pointers) inputs[at + pointer] = BigInt(randomOffset(random, paging !== undefined));
+    const offset = paging ? choose(random, readable) * PAGE + (random() & 0xff8) : 2056 + (random() & 0x1ff8);
+    inputs[at + registers.safe] = BigInt(offset);
   }
   return inputs;
 }
@@ -218,6 +223,8 @@ class Generator {
         return this.#any("memory", this.#mode !== "M" && chance(random, 16) ? [] : pointers);
       case "atomic":
         return this.#any("atomic", pointers);
+      case "translation":
+        return this.#translation();
       case "block":
         return this.#rows("block").length ? this.#any("block", pointers) : this.#any("integer");
       case "reserved":
@@ -253,12 +260,13 @@ class Generator {
   /**
    * A load-reserved and its store-conditional, and at times one more. Where a
    * store-conditional has no load-reserved of its address and size before it,
-   * whether it succeeds is the implementation's choice.
+   * whether it traps is the implementation's choice: so the load-reserved must
+   * not trap, nor what comes after the first store-conditional.
    */
   #reserved(): Node {
     const random = this.#random;
     const suffix = choose(random, ["w", "d"]);
-    const rs1 = choose(random, this.#registers.pointers);
+    const rs1 = this.#registers.safe;
     const order = () => ({ aq: random() & 1, rl: random() & 1 });
     const write = (): Op => {
       const operands = { rd: choose(random, [0, this.#scratch()]), rs1, rs2: random() % 32, ...order() };
@@ -266,7 +274,16 @@ class Generator {
     };
     const read: Op = { kind: "op", name: `lr.${suffix}`, operands: { rd: this.#scratch(), rs1, ...order() } };
     const between = chance(random, 2) ? [this.#any("integer")] : [];
-    return { kind: "group", ops: [read, ...between, write(), ...(chance(random, 4) ? [write()] : [])] };
+    return { kind: "group", ops: [read, ...between, write(), ...(this.#registers.storable ? [write()] : [])] };
+  }
+
+  /** QEMU lets U-mode execute what is illegal there: see the waivers. */
+  #translation(): Op {
+    const without =
+      this.#mode === "U"
+        ? new Set([...this.#options.without, "sfence.w.inval", "sfence.inval.ir"])
+        : this.#options.without;
+    return randomOp(choose(this.#random, rowsOf("translation", without)), this.#random, this.#registers);
   }
 
   #csr(): Op {

@@ -12,6 +12,10 @@ import { chance, choose, type Random } from "./random.ts";
 export interface Registers {
   /** Hold pointers into the data area; nothing writes them. */
   readonly pointers: readonly number[];
+  /** That one of them that is aligned and can be loaded from. */
+  readonly safe: number;
+  /** `safe` can be stored to, too. */
+  readonly storable: boolean;
   /** Counts loops; nothing else writes it. */
   readonly counter: number;
   /** Used more often than the rest, x0 among them. */
@@ -27,10 +31,11 @@ export function randomRegisters(random: Random): Registers {
       if (!pointers.includes(register)) return register;
     }
   };
-  pointers.push(free());
+  const safe = free();
+  pointers.push(safe);
   const counter = free();
   const hot = [0, 1, ...Array.from({ length: 5 }, () => random() % 32)];
-  return { pointers, counter, hot };
+  return { pointers, safe, storable: chance(random, 2), counter, hot };
 }
 
 const REGISTER = /^([rf]d|f?r?s[123])$/;

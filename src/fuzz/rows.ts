@@ -32,7 +32,7 @@ function classOf(row: Row): RowClass {
   if (NEVER.includes(row)) return "never";
   if (isMemory(row)) return "memory";
   if (row.format.name === "cacheBlock") return "block";
-  if (/^(lr|sc)\./.test(row.name)) return "reserved";
+  if (/^sc\./.test(row.name)) return "reserved";
   if (row.extension === "A") return "atomic";
   if (isFloating(row)) return "floating";
   if (row.flags.far) return "branch";
