@@ -6,12 +6,16 @@ import { causeName } from "./crash.ts";
 import { hex64, hexInstruction, readInstruction } from "./inspect.ts";
 
 const FLUSH_AT = 64 * 1024;
+/** Instructions whose text is kept, since guests run in loops. */
+const KEPT = 16 * 1024;
 
 export class Tracer {
   readonly #core: Core;
   readonly #harts: number;
   readonly #emit: (text: string) => void;
   #text = "";
+  /** By address: the bits there last, and how they read. */
+  readonly #texts = new Map<bigint, { readonly raw: number; readonly text: string }>();
 
   /** @param emit takes some lines at a time */
   constructor(core: Core, harts: number, emit: (text: string) => void) {
@@ -47,13 +51,22 @@ export class Tracer {
     const privilege = core.hartU32(hart, core.abi.H_PRV);
     const traps = this.#traps(hart);
     const result = core.calls.run(hart, 1);
-    // A trap retires nothing: then what has retired is the handler's first instruction.
+    // A trap retires nothing.
     if (this.#traps(hart) !== traps)
       this.#text += `${hart} ${hex64(pc)} trap: ${causeName(core.hartU64(hart, core.abi.H_TRAP_CAUSE))}\n`;
     else if (raw !== undefined && core.hartU64(hart, core.abi.H_INSTRET) !== before)
-      this.#text += `${hart} ${"US?M"[privilege]} ${hex64(pc)} ${hexInstruction(raw).padEnd(8)} ${disassemble(raw, pc).replace("\t", " ")}\n`;
+      this.#text += `${hart} ${"US?M"[privilege]} ${this.#instruction(pc, raw)}\n`;
     if (this.#text.length > FLUSH_AT) this.#flush();
     return result;
+  }
+
+  #instruction(pc: bigint, raw: number): string {
+    const kept = this.#texts.get(pc);
+    if (kept?.raw === raw) return kept.text;
+    const text = `${hex64(pc)} ${hexInstruction(raw).padEnd(8)} ${disassemble(raw, pc).replace("\t", " ")}`;
+    if (this.#texts.size >= KEPT) this.#texts.clear();
+    this.#texts.set(pc, { raw, text });
+    return text;
   }
 
   #traps(hart: number): bigint {

@@ -1,0 +1,42 @@
+/** The built library, as a program would import it, and what the tests of whole machines share. */
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type * as Api from "../../src/node.ts";
+
+const DIST = new URL("../../dist/", import.meta.url);
+
+export const wardian: typeof Api = await import(/* @vite-ignore */ new URL("node.js", DIST).href);
+export const { Machine, MachineError } = wardian;
+export type Machine = Api.Machine;
+
+/** Path of a built file. */
+export const built = (name: string): string => fileURLToPath(new URL(name, DIST));
+/** Path of one of our guests. */
+export const rom = (name: string): string => join(fileURLToPath(new URL("../../roms/", import.meta.url)), name);
+
+export const MINUTES = 60_000;
+/** How long a guest may take for anything; no measure of its speed. */
+export const PATIENCE = 4 * MINUTES;
+
+const PROMPT = /(^|\n)# $/;
+/** What no healthy kernel says. */
+const TROUBLE = /.*(?:BUG:|WARNING:|Oops|Call Trace|Kernel panic|rcu.*stall|soft lockup|unhandled signal).*/g;
+
+/** The console's output from the start on, as text. */
+export function transcript(vm: Machine): () => string {
+  const decoder = new TextDecoder();
+  let text = "";
+  vm.console.onData((bytes) => {
+    text += decoder.decode(bytes, { stream: true });
+  });
+  return () => text;
+}
+
+/** Lines of a transcript in which a kernel complains. */
+export const complaints = (text: string): string[] => text.match(TROUBLE) ?? [];
+
+/** Waits for the shell on the console. */
+export async function prompt(vm: Machine): Promise<void> {
+  await vm.console.expect(PROMPT, { timeout: PATIENCE });
+}
