@@ -49,11 +49,14 @@ export class Tracer {
     const raw = readInstruction(core, hart, pc);
     const before = core.hartU64(hart, core.abi.H_INSTRET);
     const privilege = core.hartU32(hart, core.abi.H_PRV);
-    const traps = this.#traps(hart);
+    const traps = this.#count(hart, core.abi.CT_TRAP);
+    const interrupts = this.#count(hart, core.abi.CT_INTERRUPT);
     const result = core.calls.run(hart, 1);
     // A trap retires nothing.
-    if (this.#traps(hart) !== traps)
+    if (this.#count(hart, core.abi.CT_TRAP) !== traps)
       this.#text += `${hart} ${hex64(pc)} trap: ${causeName(core.hartU64(hart, core.abi.H_TRAP_CAUSE))}\n`;
+    else if (this.#count(hart, core.abi.CT_INTERRUPT) !== interrupts)
+      this.#text += `${hart} ${hex64(pc)} trap: ${causeName(this.#interrupt(hart))}\n`;
     else if (raw !== undefined && core.hartU64(hart, core.abi.H_INSTRET) !== before)
       this.#text += `${hart} ${"US?M"[privilege]} ${this.#instruction(pc, raw)}\n`;
     if (this.#text.length > FLUSH_AT) this.#flush();
@@ -69,10 +72,14 @@ export class Tracer {
     return text;
   }
 
-  #traps(hart: number): bigint {
+  #count(hart: number, counter: number): bigint {
+    return this.#core.hartU64(hart, this.#core.abi.H_COUNTERS + counter * 8);
+  }
+
+  /** The cause of the interrupt that was just taken, by the mode that took it. */
+  #interrupt(hart: number): bigint {
     const { abi } = this.#core;
-    const of = (counter: number) => this.#core.hartU64(hart, abi.H_COUNTERS + counter * 8);
-    return of(abi.CT_TRAP) + of(abi.CT_INTERRUPT);
+    return this.#core.hartU64(hart, this.#core.hartU32(hart, abi.H_PRV) === 3 ? abi.H_MCAUSE! : abi.H_SCAUSE!);
   }
 
   #flush(): void {
