@@ -21,7 +21,6 @@ export interface Outcome {
 }
 
 const RAM_SIZE = 64 << 20;
-const FINISHED = "finished";
 /** Slices, instructions in each; all programs of an image take a small part of this. */
 const [SLICES, SLICE] = [4000, 100_000];
 const QEMU_SECONDS = 30;
@@ -31,8 +30,14 @@ function currentProgram(ram: Uint8Array): number {
   return (at - DESCRIPTORS) / DESCRIPTOR_SIZE;
 }
 
-/** The interpreter. */
-export function runOnWardian(module: WebAssembly.Module, image: Image): Outcome {
+export type Engine = (image: Image) => Outcome;
+
+/** Engines by the names that --engine takes. */
+export const ENGINES: Readonly<Record<string, (module: WebAssembly.Module) => Engine>> = {
+  interpreter: (module) => (image) => interpret(module, image),
+};
+
+function interpret(module: WebAssembly.Module, image: Image): Outcome {
   const core = Core.create(
     module,
     { harts: 1, ramBase: RAM_BASE, ramSize: RAM_SIZE, sbi: false, counted: true, tick: 10 },
@@ -43,16 +48,14 @@ export function runOnWardian(module: WebAssembly.Module, image: Image): Outcome 
   const at = calls.guestRange(BigInt(RAM_BASE), image.bytes.length, 1) >>> 0;
   core.bytes.set(image.bytes, at);
   core.setHartU64(0, abi.H_PC, BigInt(RAM_BASE));
-  let status = FINISHED;
+  let finished = false;
   for (let slices = 0; ; slices++) {
     const result = calls.run(0, SLICE);
-    if (result === abi.RUN_EXIT) break;
-    if (slices < SLICES && (result === abi.RUN_BUDGET || result === abi.RUN_TRAPS)) continue;
-    status = "stuck";
-    break;
+    finished = result === abi.RUN_EXIT;
+    if (finished || slices === SLICES || (result !== abi.RUN_BUDGET && result !== abi.RUN_TRAPS)) break;
   }
   const ram = core.bytes.subarray(at, at + image.bytes.length);
-  return { ram, stuck: status === FINISHED ? undefined : currentProgram(ram) };
+  return { ram, stuck: finished ? undefined : currentProgram(ram) };
 }
 
 /** @throws OracleError when QEMU can't be run */

@@ -65,8 +65,8 @@ export function generate(seed: number, options: Options): Program {
     mode,
     paging,
     status: randomStatus(random),
-    menvcfg: chance(random, 3) ? BigInt(random() & 0xf1) : 0xf1n,
-    senvcfg: chance(random, 3) ? BigInt(random() & 0xf1) : 0xf1n,
+    menvcfg: randomEnvironment(random),
+    senvcfg: randomEnvironment(random),
     // Most programs cross from one page to the next somewhere.
     start: chance(random, 4) ? random() & 0xffe : PAGE - 2 * (random() % (options.length * 2)),
     body,
@@ -97,6 +97,12 @@ function randomStatus(random: Random): bigint {
     if (chance(random, one)) status |= mask;
   }
   return status;
+}
+
+/** FIOM and the fields of cache blocks; CBIE = 2 is reserved. */
+function randomEnvironment(random: Random): bigint {
+  if (!chance(random, 3)) return 0xf1n;
+  return BigInt((random() & 0xc1) | choose(random, [0x00, 0x10, 0x30]));
 }
 
 function randomInputs(random: Random, registers: Registers, runs: number, paging: Paging | undefined): BigUint64Array {
