@@ -11,11 +11,9 @@ import {
   csrRead, csrValue, csrWrite, EFFECT_FLUSH, EFFECT_ILLEGAL, EFFECT_PMP, EFFECT_SELECT,
 } from "../hart/csr";
 import { fcsr, hartAt, prv, PRV_M } from "../hart/state";
+import { forgetSlots } from "../mmu/code";
 import { pmpChanged } from "../mmu/pmp";
 import { tlbFlush, tlbFlushAll, tlbSelect } from "../mmu/tlb";
-
-/** The most bytes of code before an instruction whose slot may execute it too. */
-const FUSED: u32 = 16;
 
 // ---- Breakpoints and watchpoints -----------------------------------------------------
 
@@ -41,14 +39,11 @@ export function debugUnbreak(va: u64): bool {
   return true;
 }
 
-/** Empties the slots at an address's offset in every page of micro-ops. */
+/** Empties the slot at an address's offset in every page of micro-ops. */
 function decodeAgain(va: u64): void {
-  const offset = <u32>va & (PAGE_SIZE - 2);
-  const from = offset < FUSED ? 0 : offset - FUSED;
+  const slot = (<u32>va & (PAGE_SIZE - 1)) >> 1;
   const pages = load<u32>(DEV_MACHINE, M_UOP_NEXT);
-  for (let i: u32 = 0; i < pages; i++) {
-    memory.fill(UOP_POOL + i * UOP_STRIDE + UOP_HEADER + (from << 2), 0, (offset + 2 - from) << 2);
-  }
+  for (let i: u32 = 0; i < pages; i++) forgetSlots(UOP_POOL + i * UOP_STRIDE + UOP_HEADER, slot, slot);
 }
 
 /** Watches [va, va + size) for accesses of `kind` (WATCH_*). @returns false: no range, or too many */

@@ -4,26 +4,42 @@ import { H_SCRATCH, PAGE_SIZE } from "../abi";
 import { pageAt } from "../bus/ram";
 import { breaksAtOffset } from "../debug/points";
 import { dA, dB, decode16, decode32, dImm } from "../isa/decode.generated";
-import { farOf, OP_AUIPC, OP_BREAK, OP_CROSS } from "../isa/ops.generated";
+import { fusionOf, startsPair, unfused } from "../isa/fusion.generated";
+import { farOf, OP_AUIPC, OP_BREAK, OP_CROSS, OP_DECODE } from "../isa/ops.generated";
 import { holdsCode, slotsNumber } from "../mmu/code";
 
-/** Fills a slot from the guest's page. `page` are the slots that `u` is one of. */
+/**
+ * Fills a slot from the guest's page, and the next one when the two are fused.
+ * `page` are the slots that `u` is one of.
+ */
 export function decodeSlot(page: usize, u: usize): void {
-  const offset = <u32>(u - page) >> 2;
-  const at = pageAt(slotsNumber(<u32>page)) + offset;
+  const guest = pageAt(slotsNumber(<u32>page));
   holdsCode(<u32>page);
+  const offset = <u32>(u - page) >> 2;
+  const size = fill(guest, u, offset);
+  const first = load<u16>(u);
+  if (!startsPair(first) || offset + size >= PAGE_SIZE) return;
+  const next = u + (<usize>size << 2);
+  if (load<u16>(next) == OP_DECODE) fill(guest, next, offset + size);
+  const op = fusionOf(first, unfused(load<u16>(next)));
+  if (op) store<u16>(u, op);
+}
+
+/** Decodes one instruction, unless it has a breakpoint. @returns its size in bytes */
+function fill(guest: u32, u: usize, offset: u32): u32 {
   if (breaksAtOffset(offset)) {
     store<u16>(u, OP_BREAK);
-    return;
+    return 2;
   }
+  const at = guest + offset;
   const low = load<u16>(at);
   if ((low & 3) != 3) {
     write(u, decode16(low), offset, true);
-  } else if (offset == PAGE_SIZE - 2) {
-    store<u16>(u, OP_CROSS);
-  } else {
-    write(u, decode32(load<u32>(at)), offset, true);
+    return 2;
   }
+  if (offset == PAGE_SIZE - 2) store<u16>(u, OP_CROSS);
+  else write(u, decode32(load<u32>(at)), offset, true);
+  return 4;
 }
 
 /** Fills the hart's own slot with an instruction that is executed by itself. */

@@ -3,7 +3,8 @@
 import { rd, xb, xc } from "../hart/state";
 
 /** Upper half of an unsigned 64 × 64 product, by halves. */
-function high(a: u64, b: u64): u64 {
+// @ts-ignore: decorator
+@inline function high(a: u64, b: u64): u64 {
   const al = a & 0xffff_ffff;
   const ah = a >> 32;
   const bl = b & 0xffff_ffff;
@@ -28,7 +29,8 @@ export function mulhsu(h: usize, u: usize): void {
   rd(h, u, <i64>high(<u64>a, <u64>b) - ((a >> 63) & b));
 }
 
-export function mulhu(h: usize, u: usize): void { rd(h, u, <i64>high(<u64>xb(h, u), <u64>xc(h, u))); }
+// @ts-ignore: decorator
+@inline export function mulhu(h: usize, u: usize): void { rd(h, u, <i64>high(<u64>xb(h, u), <u64>xc(h, u))); }
 
 // Division never traps: by zero it gives all ones, and overflow the dividend.
 

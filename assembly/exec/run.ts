@@ -19,7 +19,7 @@ import { fetchedSlots, fetchHalf, fetchSlow, half } from "../mmu/access";
 import { tlbIndex, tlbSelect } from "../mmu/tlb";
 import { sbiCall } from "../sbi/call";
 import { decodeAlone } from "./decode";
-import { execute } from "./dispatch.generated";
+import { execute } from "./execute";
 
 const INTERRUPT: u64 = <u64>1 << 63;
 

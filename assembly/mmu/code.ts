@@ -12,6 +12,7 @@ import {
   DEV_MACHINE, M_UOP_NEXT,
 } from "../abi";
 import { codeOf, frameOf, pageAt, pageCount, pageNumber } from "../bus/ram";
+import { unfused } from "../isa/fusion.generated";
 import { OP_PAGE_END } from "../isa/ops.generated";
 import { tlbDropStores, tlbFlushAll } from "./tlb";
 
@@ -62,6 +63,16 @@ export function holdsCode(slots: u32): void {
   tlbDropStores(page);
 }
 
+/** Empties slots `first` to `last` of a page, to be decoded again. */
+export function forgetSlots(slots: u32, first: u32, last: u32): void {
+  memory.fill(slots + (first << 3), 0, (last - first + 1) << 3);
+  // One before may be fused with one that is gone. It only ends being fused: its own predecessor may need it.
+  for (let i: u32 = first < 2 ? 0 : first - 2; i < first; i++) {
+    const u = slots + (i << 3);
+    store<u16>(u, unfused(load<u16>(u)));
+  }
+}
+
 /** Bytes [ptr, ptr + size) of linear memory, within one guest page, are about to change. */
 export function codeWritten(ptr: u32, size: u32): void {
   const slots = load<u32>(codeOf(pageNumber(ptr)));
@@ -73,7 +84,7 @@ export function codeWritten(ptr: u32, size: u32): void {
       // An instruction that starts up to two bytes earlier may reach in here.
       const first = at < 2 ? 0 : (at - 2) >> 1;
       const last = (at + size - 1) >> 1;
-      memory.fill(slots + (first << 3), 0, (last - first + 1) << 3);
+      forgetSlots(slots, first, last);
       return;
     }
     memory.fill(slots, 0, UOP_SLOTS * 8);

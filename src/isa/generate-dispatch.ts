@@ -4,6 +4,7 @@
  */
 
 import { executedAs } from "./expansion.ts";
+import { type Fusion, FusionError } from "./fusion.ts";
 import { farOpName, handlerName, opName } from "./names.ts";
 import type { Row } from "./row.ts";
 
@@ -33,7 +34,7 @@ const INLINE: ReadonlySet<string> = new Set(
   [
     "lui auipc jal jalr beq bne blt bge bltu bgeu lb lh lw ld lbu lhu lwu sb sh sw sd",
     "addi slti sltiu xori ori andi slli srli srai addiw slliw srliw sraiw",
-    "add sub sll slt sltu xor srl sra or and addw subw sllw srlw sraw mul mulw",
+    "add sub sll slt sltu xor srl sra or and addw subw sllw srlw sraw mul mulhu mulw",
     "sh1add sh2add sh3add add.uw slli.uw andn zext.h sext.b sext.h rori roriw czero.eqz czero.nez fence",
   ].flatMap((names) => names.split(" ")),
 );
@@ -53,24 +54,28 @@ const MEMORY: Readonly<Record<string, { size: number; type: string; store?: true
   sd: { size: 8, type: "u64", store: true },
 };
 
-/** A look into the TLB in line, and a call when that fails. */
-function memoryCode(name: string, step: number): string {
+/** A look into the TLB in line; when that fails, the handler does it. */
+function memoryCode(name: string): string {
   const { size, type, store } = MEMORY[name]!;
-  const signed = type.startsWith("i") && size < 8;
-  const miss = store ? `storeMiss(h, u, n, ${size})` : `loadMiss(h, u, n, ${signed ? `SIGN | ${size}` : size})`;
   const tag = store ? "load<u64>(e, TLB_STORE)" : "load<u64>(e)";
   const addend = store ? "load<u32>(e, TLB_STORE + 8)" : "load<u32>(e, 8)";
   const at = `<u32>va + ${addend}`;
   const hit = store ? `store<${type}>(${at}, <${type}>xa(h, u));` : `rd(h, u, <i64>load<${type}>(${at}));`;
-  const leave = step === 16 ? "break;" : `{ step = ${step}; break; }`;
   return [
-    "va = <u64>(xb(h, u) + IMM(u)); e = entry(h, va);",
-    `if (${tag} == tagged(va, ${size})) { ${hit} u += ${step}; continue; }`,
-    `st = ${miss}; if (st) ${leave} u += ${step}; continue;`,
+    "{ const va = <u64>(xb(h, u) + IMM(u)); const e = entry(h, va);",
+    `if (${tag} != tagged(va, ${size})) return leaveSlow(u, n, page, vbase); ${hit} }`,
   ].join(" ");
 }
 
-type Kind = "memory" | "plain" | "pc" | "branch" | "jal" | "jalr" | "outcome" | "called";
+/** The handler of a load or store that missed the TLB. */
+function missHandler(name: string): string {
+  const { size, type, store } = MEMORY[name]!;
+  const signed = type.startsWith("i") && size < 8;
+  const call = store ? `storeMiss(h, u, n, ${size})` : `loadMiss(h, u, n, ${signed ? `SIGN | ${size}` : size})`;
+  return `(h: usize, u: usize, n: i32): i32 => ${call}`;
+}
+
+type Kind = "memory" | "plain" | "pc" | "branch" | "jal" | "jalr" | "called";
 
 function kindOf(base: Row): Kind {
   if (!INLINE.has(base.name)) return "called";
@@ -79,41 +84,38 @@ function kindOf(base: Row): Kind {
   if (base.name === "jal") return "jal";
   if (base.name === "jalr") return "jalr";
   if (base.flags.far) return "branch";
-  return base.flags.mayTrap || base.flags.endsBlock ? "outcome" : "plain";
+  return "plain";
 }
 
-function caseOf(row: Row, base: Row): string | undefined {
+/** How an instruction is executed; leads to the next one or, by `break`, to `target`; none if it is called. */
+function codeOf(row: Row, base: Row, far: boolean): string | undefined {
   const call = handlerName(base.name);
   const step = row.size * 4; // bytes of micro-ops
-  const label = `      case ${opName(row.name)}:`;
-  const far = `      case ${farOpName(row.name)}:`;
   const link = `setX(h, A(u), <i64>(vbase + ((u - page) >> 2) + ${row.size}));`;
   switch (kindOf(base)) {
     case "memory":
-      return `${label} ${memoryCode(base.name, step)}`;
+      return `${memoryCode(base.name)} u += ${step};`;
     case "plain":
-      return `${label} ${call}(h, u); u += ${step}; continue;`;
+      return `${call}(h, u); u += ${step};`;
     case "pc":
-      return `${label} ${call}(h, u, vbase); u += ${step}; continue;`;
+      return `${call}(h, u, vbase); u += ${step};`;
     case "branch":
-      return [
-        `${label} u += select<usize>(IMM(u), ${step}, ${call}(h, u)); continue;`,
-        `${far} if (${call}(h, u)) { target = vbase + <i64>IMM(u); break; } u += ${step}; continue;`,
-      ].join("\n");
+      return far
+        ? `if (${call}(h, u)) { target = vbase + <i64>IMM(u); break; } u += ${step};`
+        : `u += select<usize>(IMM(u), ${step}, ${call}(h, u));`;
     case "jal":
-      return [`${label} ${link} u += IMM(u); continue;`, `${far} ${link} target = vbase + <i64>IMM(u); break;`].join(
-        "\n",
-      );
+      return far ? `${link} target = vbase + <i64>IMM(u); break;` : `${link} u += IMM(u);`;
     case "jalr":
-      return `${label} target = <u64>(xb(h, u) + IMM(u)) & ~1; ${link} break;`;
+      return `target = <u64>(xb(h, u) + IMM(u)) & ~1; ${link} break;`;
     case "called":
       return undefined;
-    case "outcome":
-      return row.size === 4
-        ? `${label} st = ${call}(h, u, n); if (st) break; u += ${step}; continue;`
-        : `${label} st = ${call}(h, u, n); if (st) { step = ${step}; break; } u += ${step}; continue;`;
   }
 }
+
+const NEXT = "if (n == 0) continue; n--;";
+
+const caseOf = (label: string, code: string): string =>
+  `      case ${label}: ${code}${code.endsWith("break;") ? "" : " continue;"}`;
 
 /** A handler as one that returns an outcome. */
 function wrapped(base: Row): string {
@@ -122,118 +124,96 @@ function wrapped(base: Row): string {
   return `(h: usize, u: usize, n: i32): i32 => { ${name}(h, u); return ST_OK; }`;
 }
 
+/** What to do for an instruction whose case in the loop gave up, or that has none. */
+function slowHandler(base: Row): string {
+  return kindOf(base) === "memory" ? missHandler(base.name) : wrapped(base);
+}
+
+const leaves = (kind: Kind): boolean => kind === "called" || kind === "memory";
+
 /** @returns the text of assembly/exec/dispatch.generated.ts, without its header */
-export function generateDispatch(rows: readonly Row[]): string {
+export function generateDispatch(rows: readonly Row[], fusions: readonly Fusion[]): string {
   const byName = new Map(rows.map((row) => [row.name, row]));
+  const baseOf = (row: Row) => byName.get(executedAs(row.name))!;
   const rooms = new Map<string, Set<string>>();
   const cases: string[] = [];
-  const calls: string[] = [];
-  const called = { 2: [] as string[], 4: [] as string[] };
+  const handlers: string[] = [];
   const ops: string[] = [];
   for (const row of rows) {
-    const base = byName.get(executedAs(row.name))!;
-    const text = caseOf(row, base);
+    const base = baseOf(row);
+    const code = codeOf(row, base, false);
     ops.push(opName(row.name));
-    if (base.flags.far) ops.push(farOpName(row.name));
-    const kind = kindOf(base);
-    if (text) {
-      cases.push(text);
-    } else {
-      called[row.size].push(`      case ${opName(row.name)}:`);
-      calls.push(`  handle(${opName(row.name)}, ${wrapped(base)});`);
+    if (code) cases.push(caseOf(opName(row.name), code));
+    if (base.flags.far) {
+      ops.push(farOpName(row.name));
+      cases.push(caseOf(farOpName(row.name), codeOf(row, base, true)!));
     }
+    const kind = kindOf(base);
+    if (leaves(kind)) handlers.push(`  handle(${opName(row.name)}, ${row.size}, ${slowHandler(base)});`);
     if (kind === "jal" || kind === "jalr" || kind === "memory") continue;
     const room = roomOf(base);
     if (!rooms.has(room)) rooms.set(room, new Set());
     rooms.get(room)!.add(handlerName(base.name));
   }
+  for (const { name, first, second } of fusions) {
+    const code = [first, second].map((row) => codeOf(row, baseOf(row), false));
+    if (code.includes(undefined))
+      throw new FusionError(`${name}: one of the two is called, not executed within the loop`);
+    cases.push(caseOf(name, code.join(` ${NEXT} `)));
+    // Having left at the second one, its own slot is where to go on.
+    const base = baseOf(first);
+    if (leaves(kindOf(base))) handlers.push(`  handle(${name}, ${first.size}, ${slowHandler(base)});`);
+  }
   const imports = [...rooms].sort().map(([room, names]) => `import { ${[...names].join(", ")} } from "./${room}";`);
-  const call = "st = call_indirect<i32>(load<u32>(HANDLERS + (<u32>load<u16>(u) << 2)), h, u, n);";
   return `
+import { H_TLB_FETCH, HANDLERS, HANDLERS_SIZE, ST_OK, TLB_FETCH, TLB_STORE } from "../abi";
+import { A, illegal, IMM, rd, setX, xa, xb } from "../hart/state";
 import {
-  H_INSTRET, H_INSTRET_END, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH, TLB_STORE,
-} from "../abi";
-import { A, illegal, IMM, rd, setPc, setX, xa, xb } from "../hart/state";
-import {
-  OP_BREAK, OP_CROSS, OP_DECODE, OP_ILLEGAL, OP_ILLEGAL_C, OP_PAGE_END, ${ops.join(", ")},
+  OP_PAGE_END, ${ops.join(", ")},
 } from "../isa/ops.generated";
-import { fetchedSlots, fetchSlow } from "../mmu/access";
+import { ${fusions.map((fusion) => fusion.name).join(", ")} } from "../isa/fusion.generated";
 import { tlbIndex } from "../mmu/tlb";
-import { decodeSlot } from "./decode";
+import { LEFT_SLOW, leaveBudget, leaveJump, leaveSlow } from "./leave";
 import { entry, loadMiss, SIGN, storeMiss, tagged } from "./memory";
 ${imports.join("\n")}
 
 // @ts-ignore: decorator
-@inline function handle(op: u16, handler: (h: usize, u: usize, n: i32) => i32): void {
-  store<u32>(HANDLERS + (<u32>op << 2), handler.index);
+@inline function handle(op: u16, size: u32, handler: (h: usize, u: usize, n: i32) => i32): void {
+  store<u32>(HANDLERS + (<u32>op << 2), handler.index << 1 | (size >> 1 & 1));
 }
 
-/** Fills the table of handlers that are called. */
+/** Fills the table of handlers: index of the function × 2, + 1 when the instruction is compressed. */
 export function fillHandlers(): void {
-${calls.join("\n")}
+  for (let op: u32 = 0; op < HANDLERS_SIZE >> 2; op++) handle(<u16>op, 4, (h: usize, u: usize, n: i32): i32 => illegal(h));
+${handlers.join("\n")}
 }
 
 /**
- * Executes up to \`n\` instructions; H_INSTRET_END must hold what H_INSTRET will
- * be after all of them. On return H_PC and H_INSTRET are true.
- * @param page   the slots of the page that holds the pc (UOP_SLOTS × 8 bytes)
- * @param u      the slot of the pc
- * @param vbase  virtual address of the page
- * @returns      ST_*, never ST_OK
+ * The hot part of \`execute\`, which says what the parameters are. It returns at
+ * whatever needs a call: without calls V8 keeps the loop's variables in registers.
+ * @returns LEFT_*
  */
-export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i32 {
-  let st: i32 = ST_OK;
-  let target: u64 = 0;
-  let step: u32 = 16;
-  let va: u64 = 0;
-  let e: usize = 0;
+export function interpret(h: usize, n: i32, page: usize, u: usize, vbase: u64): i32 {
+  let target: u64;
   for (;;) {
-    if (n == 0) {
-      setPc(h, vbase + ((u - page) >> 2));
-      store<u64>(h, load<u64>(h, H_INSTRET_END), H_INSTRET);
-      return ST_BUDGET;
-    }
+    if (n == 0) return leaveBudget(u, page, vbase);
     n--;
     switch (<i32>load<u16>(u)) {
-      case OP_DECODE: n++; decodeSlot(page, u); continue;
       case OP_PAGE_END: n++; target = vbase + 4096; break;
-      case OP_CROSS: case OP_BREAK: st = ST_STEP; break;
-      case OP_ILLEGAL: case OP_ILLEGAL_C: st = illegal(h); break;
 ${cases.join("\n")}
-${called[4].join("\n")}
-        ${call} if (st) break; u += 16; continue;
-${called[2].join("\n")}
-        ${call} if (st) { step = 8; break; } u += 8; continue;
-      default: st = illegal(h);
+      default: return leaveSlow(u, n, page, vbase);
     }
-    if (st == ST_OK) {
-      // A jump to \`target\`.
-      const at = target & ~4095;
-      if (at != vbase) {
-        e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
-        if (load<u64>(e) == at) {
-          page = load<u32>(e, 8);
-        } else {
-          if (n == 0) st = ST_BUDGET;
-          else st = fetchSlow(h, target);
-          if (st) {
-            setPc(h, target);
-            store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
-            return st;
-          }
-          page = fetchedSlots;
-        }
-        vbase = at;
-      }
-      u = page + ((<usize>target & 4095) << 2);
-      continue;
+    // A jump to \`target\`.
+    const at = target & ~4095;
+    if (at != vbase) {
+      const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
+      if (load<u64>(e) != at) return leaveJump(target, n);
+      page = load<u32>(e, 8);
+      vbase = at;
     }
-    if (st == ST_EVENT) u += step; // it has retired, and the next one is due
-    else if (st != ST_JUMP) n++; // it has not
-    if (st != ST_JUMP) setPc(h, vbase + ((u - page) >> 2));
-    store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
-    return st;
+    u = page + ((<usize>target & 4095) << 2);
   }
+  return LEFT_SLOW; // not reached
 }
 `;
 }

@@ -1,7 +1,9 @@
 /** Everything generated from the table, as text. Pure: `generate-main.ts` writes it. */
 
+import { numberFusions } from "./fusion.ts";
 import { generateDecoder } from "./generate-decoder.ts";
 import { generateDispatch } from "./generate-dispatch.ts";
+import { generateFusion } from "./generate-fusion.ts";
 import { FIRST_OP, numberOps, type Op } from "./ops.ts";
 import type { Row } from "./row.ts";
 
@@ -57,10 +59,14 @@ ${list}];
  */
 export function generate(rows: readonly Row[]): Record<string, string> {
   const ops = numberOps(rows);
+  const opCount = ops.at(-1)!.id + 1;
+  const fusions = numberFusions(rows, opCount);
+  const ids = new Map(ops.map((op) => [op.name, op.id]));
   return {
     "assembly/isa/ops.generated.ts": generateOps(ops),
     "assembly/isa/decode.generated.ts": HEADER + generateDecoder(rows),
-    "assembly/exec/dispatch.generated.ts": HEADER + generateDispatch(rows),
+    "assembly/exec/dispatch.generated.ts": HEADER + generateDispatch(rows, fusions),
+    "assembly/isa/fusion.generated.ts": HEADER + generateFusion(fusions, opCount, (name) => ids.get(name)!),
     "src/isa/ops.generated.ts": generateNames(ops),
   };
 }

@@ -1,0 +1,63 @@
+/** Execution until something happens: the hot loop, and the handlers that it leaves for. */
+
+import { H_INSTRET, H_INSTRET_END, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP } from "../abi";
+import { setPc } from "../hart/state";
+import { OP_BREAK, OP_CROSS, OP_DECODE } from "../isa/ops.generated";
+import { fetchedSlots, fetchSlow } from "../mmu/access";
+import { decodeSlot } from "./decode";
+import { interpret } from "./dispatch.generated";
+import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
+
+/**
+ * Executes up to `n` instructions; H_INSTRET_END must hold what H_INSTRET will
+ * be after all of them. On return H_PC and H_INSTRET are true.
+ * @param page   the slots of the page that holds the pc (UOP_SLOTS × 8 bytes)
+ * @param u      the slot of the pc
+ * @param vbase  virtual address of the page
+ * @returns      ST_*, never ST_OK
+ */
+export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i32 {
+  for (;;) {
+    const why = interpret(h, n, page, u, vbase);
+    if (why == LEFT_BUDGET) {
+      setPc(h, leftBase + ((leftAt - leftPage) >> 2));
+      store<u64>(h, load<u64>(h, H_INSTRET_END), H_INSTRET);
+      return ST_BUDGET;
+    }
+    n = leftBudget;
+    if (why == LEFT_JUMP) {
+      const target = leftTarget;
+      const st = n == 0 ? ST_BUDGET : fetchSlow(h, target);
+      if (st != ST_OK) {
+        setPc(h, target);
+        store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+        return st;
+      }
+      page = fetchedSlots;
+      vbase = target & ~4095;
+      u = page + ((<usize>target & 4095) << 2);
+      continue;
+    }
+    page = leftPage;
+    u = leftAt;
+    vbase = leftBase;
+    const op = <u32>load<u16>(u);
+    if (op == OP_DECODE) {
+      decodeSlot(page, u);
+      n++;
+      continue;
+    }
+    const handler = load<u32>(HANDLERS + (op << 2));
+    const st: i32 = op == OP_CROSS || op == OP_BREAK ? ST_STEP : call_indirect<i32>(handler >> 1, h, u, n);
+    const step: usize = handler & 1 ? 8 : 16;
+    if (st == ST_OK) {
+      u += step;
+      continue;
+    }
+    if (st == ST_EVENT) u += step; // it has retired, and the next one is due
+    else if (st != ST_JUMP) n++; // it has not
+    if (st != ST_JUMP) setPc(h, vbase + ((u - page) >> 2));
+    store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+    return st;
+  }
+}
