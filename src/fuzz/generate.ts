@@ -59,7 +59,7 @@ export function generate(seed: number, options: Options): Program {
   const registers = randomRegisters(random);
   const mode = choose(random, options.modes);
   const paging = mode === "M" ? undefined : randomPaging(random);
-  const body = new Generator(random, registers, mode, options).body();
+  const body = new Generator(random, registers, mode, options, !paging || paging.code === "rw").body();
   return {
     seed,
     mode,
@@ -82,7 +82,7 @@ function randomPaging(random: Random): Paging {
     (): DataKind => (chance(random, 3) ? choose(random, DATA_KINDS) : "rw"),
   );
   data[random() % DATA_PAGES] = "rw";
-  return { levels: choose(random, [3, 4, 5] as const), data };
+  return { levels: choose(random, [3, 4, 5] as const), data, code: choose(random, ["", "r", "rw"] as const) };
 }
 
 function randomStatus(random: Random): bigint {
@@ -142,13 +142,16 @@ class Generator {
   readonly #registers: Registers;
   readonly #mode: Mode;
   readonly #options: Options;
+  /** Code may be stored to: by patches, which fence, and so by nothing that goes astray. */
+  readonly #patches: boolean;
   #left: number;
 
-  constructor(random: Random, registers: Registers, mode: Mode, options: Options) {
+  constructor(random: Random, registers: Registers, mode: Mode, options: Options, patches: boolean) {
     this.#random = random;
     this.#registers = registers;
     this.#mode = mode;
     this.#options = options;
+    this.#patches = patches;
     this.#left = options.length;
   }
 
@@ -182,7 +185,7 @@ class Generator {
         if (!outer) break;
         const body: Node[] = [];
         for (let n = 1 + (random() % 3); n > 0; n--) body.push(...this.#piece(false));
-        return [{ kind: "loop", register: this.#registers.counter, count: 2 + (random() % 4), body }];
+        return [{ kind: "loop", register: this.#registers.counter, count: 2 + (random() % 8), body }];
       }
       case 4:
         return [this.#indirect()];
@@ -226,7 +229,7 @@ class Generator {
     const { pointers } = this.#registers;
     switch (name) {
       case "memory":
-        return this.#any("memory", this.#mode !== "M" && chance(random, 16) ? [] : pointers);
+        return this.#any("memory", !this.#patches && chance(random, 16) ? [] : pointers);
       case "atomic":
         return this.#any("atomic", pointers);
       case "translation":
@@ -242,6 +245,7 @@ class Generator {
       case "raw":
         return this.#raw();
       case "patch": {
+        if (!this.#patches) return this.#any("integer");
         const at = this.#scratch();
         const registers = [at, this.#scratch(at)] as const;
         const word = () => {

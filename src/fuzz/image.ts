@@ -13,7 +13,7 @@ import {
 } from "./harness.ts";
 import { A as ACCESSED, AddressSpace, D as DIRTY, dataBits, R, randomBase, U, V, W, X } from "./paging.ts";
 import { DATA_PAGES, INPUT_REGISTERS, PAGE, type Program, runsOf } from "./program.ts";
-import { chance, choose, seeded } from "./random.ts";
+import { seeded } from "./random.ts";
 
 export const MAX_PROGRAMS = 512;
 export const MAX_RUNS = 16;
@@ -171,7 +171,7 @@ class Builder {
     const { space } = entry;
     const base = BigInt.asUintN(64, entry.base + BigInt(entry.used++) * STRIDE);
     const user = mode === "U" ? U : 0;
-    const rights = chance(random, 4) ? choose(random, [X, R | X]) : R | W | X;
+    const rights = X | (paging.code.includes("r") ? R : 0) | (paging.code.includes("w") ? W : 0);
     code.forEach((physical, i) => {
       space.map(base + CODE_AT + BigInt(i * PAGE), physical, V | ACCESSED | DIRTY | rights | user);
     });

@@ -46,6 +46,8 @@ export interface Paging {
   readonly levels: 3 | 4 | 5;
   /** What the pages of data are to this program. */
   readonly data: readonly DataKind[];
+  /** Bits R and W of the pages of code, as letters; they always have X. */
+  readonly code: "" | "r" | "rw";
 }
 
 export interface Program {
