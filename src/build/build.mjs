@@ -11,6 +11,7 @@ const BUNDLES = {
   "node.js": "src/node.ts",
   "executor.js": "src/host/node/executor.ts",
   "bench.js": "bench/main.ts",
+  "fuzz.js": "src/fuzz/main.ts",
 };
 const STAMPS = "dist/build.json";
 const TOOLS = ["package.json", "package-lock.json", "tsconfig.json", "src/build/build.mjs"];

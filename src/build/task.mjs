@@ -38,6 +38,12 @@ const TASKS = {
     const { run } = await import("./run.mjs");
     process.exitCode = await run("node", ["dist/bench.js", ...args], { show: true });
   },
+  /** Compares Wardian with independent oracles: QEMU and GNU binutils. */
+  fuzz: async (args) => {
+    await ready("test");
+    const { run } = await import("./run.mjs");
+    process.exitCode = await run("node", ["dist/fuzz.js", ...args], { show: true });
+  },
 };
 
 /** Debian unless the arguments name another guest; `npm start -- hello --stats -`. */

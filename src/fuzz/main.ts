@@ -13,7 +13,9 @@ import { MachineError } from "../hypervisor/machine.ts";
 import { ImageError } from "../images/index.ts";
 import { OracleError } from "../oracle/errors.ts";
 import { newestQemu } from "../oracle/qemu.ts";
+import { fuzzDecode } from "./decode.ts";
 import { ENGINES } from "./engines.ts";
+import { fuzzFloat } from "./float.ts";
 import type { Mode } from "./program.ts";
 import { fixtureOf, fuzzPrograms } from "./programs.ts";
 
@@ -67,6 +69,30 @@ async function runPrograms(options: Options): Promise<number> {
   return failures.length ? 1 : 0;
 }
 
+function runDecode({ seed, words }: { seed: number; words: number }): number {
+  const { compared, beyond, wrong } = fuzzDecode(seed, words, say);
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  for (const line of wrong.slice(0, 50)) process.stdout.write(`${line}\n`);
+  process.stdout.write(
+    `seed ${seed}: ${compared} words against objdump, ${wrong.length} differ; ` +
+      `${beyond} are newer than binutils 2.40 and were left out\n`,
+  );
+  return wrong.length || compared !== words ? 1 : 0;
+}
+
+async function runFloat(options: { seed: number; operations: number; engine: string }): Promise<number> {
+  const qemu = await newestQemu(say);
+  const engine = ENGINES[options.engine]!(await coreModule());
+  const { operations, wrong } = await fuzzFloat(options.seed, options.operations, engine, qemu, say);
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  for (const line of wrong) process.stdout.write(`${line}\n`);
+  process.stdout.write(
+    `seed ${options.seed}, ${options.engine} against ${qemu.label}: ` +
+      `${(operations / 1e6).toFixed(1)} million operations, ${wrong.length} differ\n`,
+  );
+  return wrong.length ? 1 : 0;
+}
+
 /** Parses arguments and runs what they ask for. Returns the exit code: 1 when something differs. */
 export async function main(args: readonly string[]): Promise<number> {
   let code = 0;
@@ -82,6 +108,8 @@ export async function main(args: readonly string[]): Promise<number> {
   };
   const seed = () =>
     new Option("--seed <n>", "what is random comes from it").default(1).argParser((text) => number(text, 0, true));
+  const engine = () =>
+    new Option("--engine <name>", "the engine under test").choices(Object.keys(ENGINES)).default("interpreter");
   const program = new Command("fuzz").description("Compare wardian with independent oracles");
   program
     .command("programs", { isDefault: true })
@@ -91,11 +119,22 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("--programs <n>", "stop after so many programs", (text) => number(text, 1, true), Number.POSITIVE_INFINITY)
     .option("--modes <letters>", "privileges to run them in", modes, ["M", "S", "U"])
     .option("--failures <n>", "stop after so many that differ", (text) => number(text, 1, true), 1)
-    .addOption(
-      new Option("--engine <name>", "the engine under test").choices(Object.keys(ENGINES)).default("interpreter"),
-    )
+    .addOption(engine())
     .option("--keep <folder>", "write programs that differ there, as fixtures")
     .action((options: Options) => guarded(() => runPrograms(options)));
+  program
+    .command("decode")
+    .description("random words, against objdump")
+    .addOption(seed())
+    .option("--words <n>", "how many", (text) => number(text, 1, true), 1_000_000)
+    .action((options: { seed: number; words: number }) => guarded(async () => runDecode(options)));
+  program
+    .command("float")
+    .description("floating point on hard operands, against QEMU")
+    .addOption(seed())
+    .option("--operations <n>", "how many", (text) => number(text, 1, true), 10_000_000)
+    .addOption(engine())
+    .action((options: { seed: number; operations: number; engine: string }) => guarded(() => runFloat(options)));
   await program.parseAsync(args, { from: "user" });
   return code;
 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { directedVectors, floatVectors, formats, integerVectors } from "../../src/fuzz/vectors.ts";
 import { compileAssembly } from "../support/asc.ts";
 import { fastOperations, type Operation, operations } from "./operations.ts";
 import { type Answers, type Oracle, openOracle } from "./oracle.ts";
-import { directedVectors, floatVectors, formats, integerVectors } from "./vectors.ts";
 
 const MODES = ["rne", "rtz", "rdn", "rup", "rmm"];
 const NX = 1;

@@ -3,8 +3,8 @@ import { decode, microOp } from "../../src/isa/decode.ts";
 import { OP_NAMES } from "../../src/isa/ops.generated.ts";
 import { numberOps } from "../../src/isa/ops.ts";
 import { rows } from "../../src/isa/table/index.ts";
+import { listing } from "../../src/oracle/binutils.ts";
 import { compileAssembly } from "../support/asc.ts";
-import { listing } from "./gnu.ts";
 import { seeded } from "./random.ts";
 
 interface Decoder {
