@@ -10,6 +10,7 @@ const PROGRAMS = {
   cpio: "cpio",
   dtc: "device-tree-compiler",
   gcc: "gcc",
+  "gdb-multiarch": "gdb-multiarch",
   gpgv: "gpgv",
   "qemu-riscv64": "qemu-user",
   "qemu-system-riscv64": "qemu-system-misc",

@@ -24,6 +24,8 @@ export class CellTarget implements DebugTarget, DebugRounds {
   readonly #core: Core;
   readonly #owner: TargetOwner;
   #actions: readonly Resume[] = [];
+  /** Who goes first, after whoever stopped last: else one hart's breakpoint could keep the others from ever running. */
+  #first = 0;
   /** Breakpoints by address: the kinds that stand there. */
   readonly #breaks = new Map<bigint, Set<Point>>();
   /** Watchpoints as they were asked for. */
@@ -213,9 +215,9 @@ export class CellTarget implements DebugTarget, DebugRounds {
     let idle = true;
     for (let i = 0; i < rounds; i++) {
       idle = true;
-      // Who steps goes first; the others keep pace with it, so that it may wait for them.
+      // While one steps, the others keep pace with it, so that it may wait for them.
       for (let n = 0; n < this.harts; n++) {
-        const hart = stepper < 0 ? n : (n + stepper) % this.harts;
+        const hart = (n + (stepper < 0 ? this.#first : stepper)) % this.harts;
         const action = this.#actions[hart];
         if (!action || action.kind === "stay") continue;
         const result = action.kind === "step" ? this.#step(hart) : calls.run(hart, stepper < 0 ? quantum : 1);
@@ -250,6 +252,7 @@ export class CellTarget implements DebugTarget, DebugRounds {
   }
 
   #stopped(hart: number): "stopped" {
+    this.#first = hart + 1;
     const { abi, view } = this.#core;
     const kind = view.getUint32(abi.DEBUG + abi.D_HIT, true);
     const address = view.getBigUint64(abi.DEBUG + abi.D_HIT_ADDRESS, true);
