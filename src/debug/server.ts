@@ -234,7 +234,7 @@ export class GdbServer {
 
   /** The older way: c, s, and with signals C and S; at an address or where it stands. */
   #resumeOne(text: string): string | undefined {
-    const parts = /^[cs]([0-9a-f]{1,16})?$|^[CS][0-9a-f]{2}(?:;([0-9a-f]{1,16}))?$/i.exec(text);
+    const parts = /^[cs]([0-9a-fA-F]{1,16})?$|^[CS][0-9a-fA-F]{2}(?:;([0-9a-fA-F]{1,16}))?$/.exec(text);
     if (!parts) return ERROR;
     const pc = fromHexNumber(parts[1] ?? parts[2]);
     const hart = this.#resumed === "all" ? this.#general : this.#resumed;
