@@ -21,8 +21,8 @@ export interface Outcome {
 }
 
 const RAM_SIZE = 64 << 20;
-/** Slices, instructions in each; all programs of an image take a small part of this. */
-const [SLICES, SLICE] = [4000, 100_000];
+/** Instructions in a slice, and in all; the programs of an image take a small part of them. */
+const [SLICE, MOST] = [100_000, 400_000_000];
 const QEMU_SECONDS = 30;
 
 function currentProgram(ram: Uint8Array): number {
@@ -37,7 +37,8 @@ export const ENGINES: Readonly<Record<string, (module: WebAssembly.Module) => En
   interpreter: (module) => (image) => interpret(module, image),
 };
 
-function interpret(module: WebAssembly.Module, image: Image): Outcome {
+/** @param slice  instructions in the next slice: however a run is cut, it ends alike */
+export function interpret(module: WebAssembly.Module, image: Image, slice: () => number = () => SLICE): Outcome {
   const core = Core.create(
     module,
     { harts: 1, ramBase: RAM_BASE, ramSize: RAM_SIZE, sbi: false, counted: true, tick: 10 },
@@ -49,10 +50,12 @@ function interpret(module: WebAssembly.Module, image: Image): Outcome {
   core.bytes.set(image.bytes, at);
   core.setHartU64(0, abi.H_PC, BigInt(RAM_BASE));
   let finished = false;
-  for (let slices = 0; ; slices++) {
-    const result = calls.run(0, SLICE);
+  for (let given = 0; given < MOST; ) {
+    const n = slice();
+    given += n;
+    const result = calls.run(0, n);
     finished = result === abi.RUN_EXIT;
-    if (finished || slices === SLICES || (result !== abi.RUN_BUDGET && result !== abi.RUN_TRAPS)) break;
+    if (finished || (result !== abi.RUN_BUDGET && result !== abi.RUN_TRAPS)) break;
   }
   const ram = core.bytes.subarray(at, at + image.bytes.length);
   return { ram, stuck: finished ? undefined : currentProgram(ram) };
