@@ -10,7 +10,7 @@ import type { Mode } from "./program.ts";
 const FLOATING = [0x001, 0x002, 0x003];
 const SCRATCH = 0x140;
 const [SCAUSE, STVAL, SCOUNTEREN, SENVCFG, STVEC] = [0x142, 0x143, 0x106, 0x10a, 0x105];
-const [MEPC, MTVAL, MSTATUS, MISA, MEDELEG, MIDELEG, MENVCFG] = [0x341, 0x343, 0x300, 0x301, 0x302, 0x303, 0x30a];
+const [MEPC, MSTATUS, MISA, MEDELEG, MIDELEG, MENVCFG] = [0x341, 0x300, 0x301, 0x302, 0x303, 0x30a];
 const [SSTATUS, SIE, SIP, SATP, MIE, MHARTID] = [0x100, 0x104, 0x144, 0x180, 0x304, 0xf14];
 
 export const FCSRS: readonly number[] = FLOATING;
@@ -19,7 +19,7 @@ export const FCSRS: readonly number[] = FLOATING;
 export const WRITTEN: Readonly<Record<Mode, readonly number[]>> = {
   U: [],
   S: [SCRATCH, STVAL],
-  M: [SCRATCH, STVAL, MTVAL],
+  M: [SCRATCH, STVAL],
 };
 
 /** Only read: what is legal in the mode. */

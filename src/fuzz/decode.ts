@@ -25,7 +25,7 @@ function normalise({ raw, text }: Listed): string {
     .replace(/^c\.addi\tzero,/, "c.nop\t")
     .replace(/^c\.unimp$/, ".2byte")
     .replace(/^c\.addi16sp\tsp,0$/, ".2byte") // reserved
-    .replace(/^(uret|hret|sfence\.vm)$/, ".4byte") // withdrawn
+    .replace(/^(uret|hret|sfence\.vm(\t\w+)?)$/, ".4byte") // withdrawn
     .replace(/^hinval\.[gv]vma\t.*/, ".4byte") // the hypervisor extension's, which comes with Svinval there
     .replace(/^(csrr\w+\t\w+),\w+/, `$1,${csrName(raw >>> 20)}`) // the names have their own test
     .replace(/^\.([24])byte.*/, (_, size) => `.${size}byte\t0x${raw.toString(16)}`);

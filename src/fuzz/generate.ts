@@ -4,7 +4,6 @@ import type { Row } from "../isa/row.ts";
 import { FCSRS, FORBIDDEN, READ, WRITTEN } from "./csrs.ts";
 import { type Registers, randomOp, randomRegisters } from "./operands.ts";
 import {
-  DATA_KINDS,
   DATA_PAGES,
   DATA_SIZE,
   type DataKind,
@@ -28,6 +27,8 @@ export interface Options {
   /** Extensions and instructions to leave out, because the oracle lacks them. */
   readonly without: ReadonlySet<string>;
   readonly modes: readonly Mode[];
+  /** What pages of data may be. */
+  readonly data: readonly DataKind[];
 }
 
 const bit = (n: number): bigint => 1n << BigInt(n);
@@ -58,7 +59,7 @@ export function generate(seed: number, options: Options): Program {
   const random = seeded(seed);
   const registers = randomRegisters(random);
   const mode = choose(random, options.modes);
-  const paging = mode === "M" ? undefined : randomPaging(random);
+  const paging = mode === "M" ? undefined : randomPaging(random, options.data);
   const body = new Generator(random, registers, mode, options, !paging || paging.code === "rw").body();
   return {
     seed,
@@ -76,11 +77,8 @@ export function generate(seed: number, options: Options): Program {
   };
 }
 
-function randomPaging(random: Random): Paging {
-  const data = Array.from(
-    { length: DATA_PAGES },
-    (): DataKind => (chance(random, 3) ? choose(random, DATA_KINDS) : "rw"),
-  );
+function randomPaging(random: Random, kinds: readonly DataKind[]): Paging {
+  const data = Array.from({ length: DATA_PAGES }, (): DataKind => (chance(random, 3) ? choose(random, kinds) : "rw"));
   data[random() % DATA_PAGES] = "rw";
   return { levels: choose(random, [3, 4, 5] as const), data, code: choose(random, ["", "r", "rw"] as const) };
 }

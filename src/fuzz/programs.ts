@@ -1,11 +1,11 @@
 /** The suite of random programs: batches until time is up or programs differ. */
 
-import { lacking } from "../oracle/cpu.ts";
+import { faultsOnClearBits, lacking } from "../oracle/cpu.ts";
 import type { Qemu } from "../oracle/qemu.ts";
 import { type Batch, runBatch } from "./batch.ts";
 import type { Engine } from "./engines.ts";
 import { generate, type Options } from "./generate.ts";
-import type { Mode, Program } from "./program.ts";
+import { DATA_KINDS, type Mode, type Program } from "./program.ts";
 import { mix } from "./random.ts";
 import { describe, toJson } from "./report.ts";
 import { shrink } from "./shrink.ts";
@@ -41,7 +41,8 @@ const [LENGTH, RUNS] = [60, 16];
 
 /** What programs a QEMU can judge. */
 export function optionsFor(qemu: Qemu, modes: readonly Mode[]): Options {
-  return { length: LENGTH, runs: RUNS, without: lacking(qemu.version), modes };
+  const data = DATA_KINDS.filter((kind) => faultsOnClearBits(qemu.version) || (kind !== "clean" && kind !== "old"));
+  return { length: LENGTH, runs: RUNS, without: lacking(qemu.version), modes, data };
 }
 
 /** The seed of the n-th program of a run. */

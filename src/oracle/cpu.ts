@@ -11,7 +11,7 @@ const BARE = 9;
 export function cpuLine(version: number, extensions: readonly string[] = EXTENSIONS): string {
   if (version < BARE) {
     const known = extensions.filter((name) => /^zb/.test(name) || /^sv(inval|napot|pbmt)$/.test(name));
-    return ["rv64", ...known.map((name) => `${name}=true`), "sstc=true"].join(",");
+    return ["rv64", ...known.map((name) => `${name}=true`), "sstc=true", "h=false"].join(",");
   }
   // Modes, PMP and the largest address space; no triggers, A and D bits by
   // software, and misaligned atomics trap, which QEMU leaves out unless told.
@@ -30,3 +30,6 @@ export function lacking(version: number): ReadonlySet<string> {
   // QEMU 7.2's ctzw counts on into the upper half when the lower one is zero.
   return new Set([...names, "ctzw"]);
 }
+
+/** Does this QEMU fault where A or D is clear (Svade)? An older one always sets them itself. */
+export const faultsOnClearBits = (version: number): boolean => version >= BARE;

@@ -5,14 +5,14 @@ import { writeElf } from "../../src/fuzz/elf.ts";
 import { generate, type Options } from "../../src/fuzz/generate.ts";
 import { RAM_BASE } from "../../src/fuzz/harness.ts";
 import { buildImage, MAX_PROGRAMS } from "../../src/fuzz/image.ts";
-import type { Node } from "../../src/fuzz/program.ts";
+import { DATA_KINDS, type Node } from "../../src/fuzz/program.ts";
 import { fromJson, toJson } from "../../src/fuzz/report.ts";
 import { rowsOf } from "../../src/fuzz/rows.ts";
 import { disassemble } from "../../src/isa/disassemble.ts";
 import { rows } from "../../src/isa/table/index.ts";
 import { readElf } from "../../src/machine/elf.ts";
 
-const options: Options = { length: 60, runs: 2, without: new Set(), modes: ["M", "S", "U"] };
+const options: Options = { length: 60, runs: 2, without: new Set(), modes: ["M", "S", "U"], data: DATA_KINDS };
 
 function* namesOf(nodes: readonly Node[]): Generator<string> {
   for (const node of nodes) {
