@@ -195,19 +195,20 @@ export class Cell {
     if (this.#skip && !this.#pushed) this.core.calls.skipIdle();
     this.#skip = false;
     for (;;) {
-      this.#pushed = false;
-      if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
-      const rounds = this.debugger ?? this.#tracer;
-      const idle = rounds ? rounds.round(this.#quantum) : this.#round();
-      this.#drainConsole();
-      const exit = this.#exit();
-      if (exit) return { state: "exit", exit };
-      if (idle === "stopped") return { state: "stopped" };
-      if (idle && !this.#pushed) {
+      let idle = this.#step();
+      if (typeof idle === "object") return idle;
+      if (idle) {
+        // A timer may have gone off after its hart looked and before idleTime, which counts
+        // those to come: nothing is to do only if another round finds nothing either.
+        const before = this.retired;
         const nanoseconds = this.core.calls.idleTime();
         if (nanoseconds !== 0) {
-          this.#skip = this.options.deterministic;
-          return { state: "idle", nanoseconds: nanoseconds < 0 ? undefined : nanoseconds };
+          idle = this.#step();
+          if (typeof idle === "object") return idle;
+          if (idle && this.retired === before) {
+            this.#skip = this.options.deterministic;
+            return { state: "idle", nanoseconds: nanoseconds < 0 ? undefined : nanoseconds };
+          }
         }
       }
       if (this.#host.now() >= until) return { state: "busy" };
@@ -221,15 +222,30 @@ export class Cell {
    * @returns how it ended, if it did; "idle" if nothing will ever happen by itself
    */
   rounds(count: number): Exit | "idle" | undefined {
+    let before: bigint | undefined;
     for (let i = 0; i < count; i++) {
-      if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
-      const idle = this.#round();
-      this.#drainConsole();
-      const exit = this.#exit();
-      if (exit) return exit;
-      if (idle && !this.door.pending && !this.core.calls.skipIdle()) return "idle";
+      const idle = this.#step();
+      if (typeof idle === "object") return idle.state === "exit" ? idle.exit : "idle";
+      // As in a slice, what is idle twice is idle.
+      if (!idle || this.door.pending) before = undefined;
+      else if (this.retired !== before) before = this.retired;
+      else if (this.core.calls.skipIdle()) before = undefined;
+      else return "idle";
     }
     return undefined;
+  }
+
+  /** Delivers input and runs a round. @returns whether no hart has anything to do, or how it ended */
+  #step(): boolean | SliceResult {
+    this.#pushed = false;
+    if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
+    const rounds = this.debugger ?? this.#tracer;
+    const idle = rounds ? rounds.round(this.#quantum) : this.#round();
+    this.#drainConsole();
+    const exit = this.#exit();
+    if (exit) return { state: "exit", exit };
+    if (idle === "stopped") return { state: "stopped" };
+    return idle && !this.#pushed;
   }
 
   /** Stops the guest's clock; it doesn't see the time until `resume`. */
