@@ -11,6 +11,7 @@
 
 import { stat } from "node:fs/promises";
 import { layoutOf, maxRam } from "./core/core.ts";
+import { type EngineName, engineFault } from "./core/engine.ts";
 import { coreModule } from "./host/node/assets.ts";
 import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
@@ -23,6 +24,7 @@ import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { isElf } from "./machine/elf.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
+export { ENGINES, type EngineName } from "./core/engine.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
 export {
@@ -71,6 +73,8 @@ export interface MachineOptions {
   readonly dtb?: FileSource;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
+  /** What executes instructions; the interpreter unless told. */
+  readonly engine?: EngineName;
   /** Where images are kept, and the Debian mirror they come from. */
   readonly cacheDir?: string;
   readonly mirror?: string;
@@ -94,6 +98,8 @@ export class Machine extends BaseMachine {
    * @throws MachineError, BootError, ImageError: each with one sentence that says what is wrong
    */
   static async create(options: MachineOptions = {}): Promise<Machine> {
+    const fault = engineFault(options.engine ?? "interpreter");
+    if (fault !== undefined) throw new MachineError(fault);
     const module = await coreModule();
     const { boot, memory } = await sources(options);
     const memoryBytes = memorySize(options.memory ?? memory ?? DEFAULT_MEMORY, maxRam(layoutOf(module)));

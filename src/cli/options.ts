@@ -1,6 +1,7 @@
 /** Parsers of the command line's values. */
 
 import { InvalidArgumentError } from "commander";
+import { ENGINES, type EngineName } from "../core/engine.ts";
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 const PAGE = 4096;
@@ -28,6 +29,13 @@ export function parseHarts(text: string): number {
   const harts = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (harts < 1 || harts > MAX_HARTS) throw new InvalidArgumentError(`it must be a number from 1 to ${MAX_HARTS}`);
   return harts;
+}
+
+/** @returns the name of an engine that there is */
+export function parseEngine(text: string): EngineName {
+  const engine = ENGINES.find((name) => name === text);
+  if (!engine) throw new InvalidArgumentError(`it must be one of: ${ENGINES.join(", ")}`);
+  return engine;
 }
 
 /** @returns a TCP port, or 0 */

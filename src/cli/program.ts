@@ -1,8 +1,18 @@
 /** The command line: its commands, their options and their help. */
 
 import { Command, type CommanderError, Option } from "commander";
+import { ENGINES, type EngineName } from "../core/engine.ts";
 import { CliError } from "./exit.ts";
-import { MAX_HARTS, parseHarts, parseMemory, parsePattern, parsePort, parseText, parseTimeout } from "./options.ts";
+import {
+  MAX_HARTS,
+  parseEngine,
+  parseHarts,
+  parseMemory,
+  parsePattern,
+  parsePort,
+  parseText,
+  parseTimeout,
+} from "./options.ts";
 
 /** Options of `wardian boot`, checked as far as that goes without looking at files. */
 export interface BootFlags {
@@ -27,6 +37,7 @@ export interface BootFlags {
   readonly dtb?: string;
   readonly dumpDtb?: string;
   readonly deterministic?: boolean;
+  readonly engine?: EngineName;
   readonly mirror?: string;
 }
 
@@ -134,6 +145,7 @@ function machineOptions(): Option[] {
     new Option("--harts <N>", `number of harts, 1 to ${MAX_HARTS}`).argParser(parseHarts),
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
+    new Option("--engine <NAME>", `what executes instructions: ${ENGINES.join(", ")}`).argParser(parseEngine),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
   ];
 }

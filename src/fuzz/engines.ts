@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Core } from "../core/core.ts";
+import type { EngineName } from "../core/engine.ts";
 import { busRegions } from "../machine/memory-map.ts";
 import { cpuLine } from "../oracle/cpu.ts";
 import { OracleError } from "../oracle/errors.ts";
@@ -33,7 +34,7 @@ function currentProgram(ram: Uint8Array): number {
 export type Engine = (image: Image) => Outcome;
 
 /** Engines by the names that --engine takes. */
-export const ENGINES: Readonly<Record<string, (module: WebAssembly.Module) => Engine>> = {
+export const ENGINES: Readonly<Record<EngineName, (module: WebAssembly.Module) => Engine>> = {
   interpreter: (module) => (image) => interpret(module, image),
 };
 

@@ -8,6 +8,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { ENGINES as ENGINE_NAMES, type EngineName } from "../core/engine.ts";
 import { coreModule } from "../host/node/assets.ts";
 import { MachineError } from "../hypervisor/machine.ts";
 import { ImageError } from "../images/index.ts";
@@ -25,7 +26,7 @@ interface Options {
   programs: number;
   modes: Mode[];
   failures: number;
-  engine: string;
+  engine: EngineName;
   keep?: string;
 }
 
@@ -49,7 +50,7 @@ function say(line: string): void {
 
 async function runPrograms(options: Options): Promise<number> {
   const qemu = await newestQemu(say);
-  const engine = ENGINES[options.engine]!(await coreModule());
+  const engine = ENGINES[options.engine](await coreModule());
   const totals = await fuzzPrograms(options, engine, qemu, say);
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   for (const failure of totals.failures) {
@@ -80,9 +81,9 @@ function runDecode({ seed, words }: { seed: number; words: number }): number {
   return wrong.length || compared !== words ? 1 : 0;
 }
 
-async function runFloat(options: { seed: number; operations: number; engine: string }): Promise<number> {
+async function runFloat(options: { seed: number; operations: number; engine: EngineName }): Promise<number> {
   const qemu = await newestQemu(say);
-  const engine = ENGINES[options.engine]!(await coreModule());
+  const engine = ENGINES[options.engine](await coreModule());
   const { operations, wrong } = await fuzzFloat(options.seed, options.operations, engine, qemu, say);
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   for (const line of wrong) process.stdout.write(`${line}\n`);
@@ -109,7 +110,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const seed = () =>
     new Option("--seed <n>", "what is random comes from it").default(1).argParser((text) => number(text, 0, true));
   const engine = () =>
-    new Option("--engine <name>", "the engine under test").choices(Object.keys(ENGINES)).default("interpreter");
+    new Option("--engine <name>", "the engine under test").choices(ENGINE_NAMES).default("interpreter");
   const program = new Command("fuzz").description("Compare wardian with independent oracles");
   program
     .command("programs", { isDefault: true })
@@ -134,7 +135,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .addOption(seed())
     .option("--operations <n>", "how many", (text) => number(text, 1, true), 10_000_000)
     .addOption(engine())
-    .action((options: { seed: number; operations: number; engine: string }) => guarded(() => runFloat(options)));
+    .action((options: { seed: number; operations: number; engine: EngineName }) => guarded(() => runFloat(options)));
   await program.parseAsync(args, { from: "user" });
   return code;
 }

@@ -64,7 +64,7 @@ describe("the program", () => {
     const { called, status } = await parse(
       ...["boot", "debian", "--kernel", "k", "--initrd", "i", "--append", "", "--bios", "none", "--memory", "1G"],
       ...["--harts", "2", "--exec", "ls -l", "--timeout", "9", "--stats", "-", "--log", "l", "--trace", "t"],
-      ...["--dtb", "d", "--dump-dtb", "dd", "--deterministic", "--mirror", "m"],
+      ...["--dtb", "d", "--dump-dtb", "dd", "--deterministic", "--engine", "interpreter", "--mirror", "m"],
     );
     const flags: BootFlags = {
       kernel: "k",
@@ -81,6 +81,7 @@ describe("the program", () => {
       dtb: "d",
       dumpDtb: "dd",
       deterministic: true,
+      engine: "interpreter",
       mirror: "m",
     };
     expect(called.slice(0, 3)).toEqual(["boot", "debian", flags]);
@@ -130,6 +131,10 @@ describe("the program", () => {
     [["boot", "--exec", "a", "--expect", "b"], /'--exec <CMD>' cannot be used with option '--expect <REGEX>'/],
     [["boot", "--timeout"], /^option '--timeout <S>' argument missing; see 'wardian boot --help'$/],
     [["boot", "--kernel", ""], /argument '' is invalid: it must not be empty; see 'wardian boot --help'$/],
+    [
+      ["boot", "--engine", "steam"],
+      /argument 'steam' is invalid: it must be one of: interpreter; see 'wardian boot --help'$/,
+    ],
     [["image", "rm"], /^missing required argument 'NAME'; see 'wardian image rm --help'$/],
     [["image", "drop"], /^unknown command 'drop'; see 'wardian image --help'$/],
     [["image"], "'wardian image' needs a command; see 'wardian image --help'"],

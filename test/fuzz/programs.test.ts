@@ -1,6 +1,7 @@
 /** A bounded share of the proof: random programs and floating point, the same every time, against QEMU. */
 
 import { describe, expect, test } from "vitest";
+import { ENGINES as ENGINE_NAMES } from "../../src/core/engine.ts";
 import { ENGINES, type Engine, interpret } from "../../src/fuzz/engines.ts";
 import { FLOAT_BATCH, fuzzFloat } from "../../src/fuzz/float.ts";
 import { generate } from "../../src/fuzz/generate.ts";
@@ -18,8 +19,8 @@ const qemu = await newestQemu(() => {});
 const quiet = () => {};
 const settings = { seed: 1, minutes: 1, programs: 800, modes: ["M", "S", "U"] as const, failures: 3 };
 
-describe.each(Object.keys(ENGINES))("on the engine %s", (name) => {
-  const engine = ENGINES[name]!(module);
+describe.each(ENGINE_NAMES)("on the engine %s", (name) => {
+  const engine = ENGINES[name](module);
 
   test("random programs end as on QEMU", { timeout: 90_000 }, async () => {
     const { failures, programs, instructions } = await fuzzPrograms(settings, engine, qemu, quiet);

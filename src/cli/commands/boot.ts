@@ -112,8 +112,8 @@ async function makeMachine(
 ): Promise<Machine> {
   const progress = new StepProgress();
   const name = image ?? (flags.kernel === undefined ? DEFAULT_IMAGE : undefined);
-  const { kernel, initrd, append, bios, memory, harts, dtb, deterministic, mirror } = flags;
-  const given = { image: name, kernel, initrd, append, bios, memory, harts, dtb, deterministic, mirror };
+  const { kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror } = flags;
+  const given = { image: name, kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),

@@ -1,0 +1,10 @@
+/** What executes guests' instructions, by the names that users choose it by. */
+
+export const ENGINES = ["interpreter"] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+/** Says what is wrong with a name of an engine, or undefined when nothing is. */
+export function engineFault(name: string): string | undefined {
+  if ((ENGINES as readonly string[]).includes(name)) return undefined;
+  return `There is no engine called ${name}; choose one of: ${ENGINES.join(", ")}.`;
+}
