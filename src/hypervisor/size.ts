@@ -16,7 +16,7 @@ const LEAST = 4 * 2 ** 20;
 export function memorySize(memory: number | string, limit: number): number {
   const bytes = typeof memory === "number" ? memory : parse(memory);
   if (!Number.isFinite(bytes) || bytes % PAGE !== 0)
-    throw new MachineError(`The memory of ${memory} bytes is not a multiple of ${PAGE}; choose one, such as 512M.`);
+    throw new MachineError(`The memory of ${memory} is not a multiple of ${PAGE} bytes; choose one, such as 512M.`);
   if (bytes < LEAST) throw new MachineError(`The guest's memory is too small; give it at least ${LEAST / 2 ** 20}M.`);
   if (bytes > limit)
     throw new MachineError(`The guest's memory is too large; give it at most ${Math.floor(limit / 2 ** 20)}M.`);

@@ -8,7 +8,8 @@ import type { Report, Request } from "../../hypervisor/protocol.ts";
 import { asset } from "./assets.ts";
 
 function spawn(): RemoteExecutor {
-  const worker = new Worker(asset("executor.js"), { name: "wardian executor" });
+  // The program's own options may be none for a script in a worker, such as --input-type.
+  const worker = new Worker(asset("executor.js"), { name: "wardian executor", execArgv: [] });
   const remote: RemoteExecutor = {
     post: (message: Request, transfer = []) => worker.postMessage(message, transfer),
     onMessage: undefined,
