@@ -87,7 +87,11 @@ export const H_PMP_ACTIVE: u32 = H_STATE + 4; // u32: 1 when any PMP entry is on
 export const H_BANK_CLOCK: u32 = H_PMP_ACTIVE + 4; // u32: next TLB bank to reuse
 /** u32: bumped by every full TLB flush; a bank of another generation is stale. */
 export const H_TLB_GEN: u32 = H_BANK_CLOCK + 4;
-export const H_OPAQUE: u32 = H_TLB_GEN + 4; // u64: SBI hart_start's opaque
+/** u32: what a compiled region leaves of its budget. */
+export const H_JIT_N: u32 = H_TLB_GEN + 4;
+/** u64: where helpers of compiled code leave a loaded value. */
+export const H_JIT_VALUE: u32 = H_JIT_N + 4 + 4;
+export const H_OPAQUE: u32 = H_JIT_VALUE + 8; // u64: SBI hart_start's opaque
 export const H_COUNTERS: u32 = H_OPAQUE + 8; // engine counters, CT_* × u64
 export const CT_TLB_MISS: u32 = 0;
 export const CT_WALK: u32 = 1;
@@ -187,7 +191,16 @@ export const UOP_HEADER: u32 = 16;
 export const UOP_PAGE: u32 = UOP_HEADER + (UOP_SLOTS + 1) * 8;
 export const UOP_STRIDE: u32 = (UOP_PAGE + 63) & ~63;
 export const UOP_PAGES: u32 = 4096;
-export const UOP_POOL: u32 = (CODE_OF + MAX_RAM_PAGES * 4 + 63) & ~63;
+/** The translator: the module being written, its notes, and micro-ops for the handlers that regions call. */
+export const JIT_BUFFER: u32 = (CODE_OF + MAX_RAM_PAGES * 4 + 63) & ~63;
+export const JIT_BUFFER_SIZE: u32 = 0x80000;
+export const JIT_WORK: u32 = JIT_BUFFER + JIT_BUFFER_SIZE;
+export const JIT_WORK_SIZE: u32 = 0x20000;
+export const JIT_UOPS: u32 = JIT_WORK + JIT_WORK_SIZE;
+export const JIT_UOPS_SIZE: u32 = 0x80000;
+export const JIT_END: u32 = JIT_UOPS + JIT_UOPS_SIZE;
+
+export const UOP_POOL: u32 = (JIT_END + 63) & ~63;
 
 /**
  * Guest RAM, then the boot ROM's pages: what the frame and code tables index.
@@ -224,8 +237,16 @@ export const M_TOHOST: u32 = 48; //    u64: physical address of HTIF tohost, or 
 export const M_FROMHOST: u32 = 56; //  u64
 export const M_TIME_BIAS: u32 = 64; // u64: writes to mtime, added to the host's clock
 export const M_UOP_NEXT: u32 = 72; //  u32: pages of micro-ops handed out
+export const M_JIT_UOPS: u32 = 76; //  u32: bytes of JIT_UOPS in use
+export const M_JIT_REGIONS: u32 = 80; // u32: regions installed now
+/** u32: regions ever installed. */
+export const M_JIT_TOTAL: u32 = 88;
+/** u32: heat at which an entry is translated; the host may change it. 1: at once, and as many as there are. */
+export const M_JIT_HOT: u32 = 92;
+export const M_JIT_CODE: u32 = 84; //  u32: bytes of modules made
 
 export const MF_SBI: u32 = 1; //       built-in SBI answers ecall from S
+export const MF_JIT: u32 = 4; //      hot code becomes WebAssembly
 export const MF_COUNTED: u32 = 2; //   time is counted from instructions retired
 
 export const EXIT_NONE: u32 = 0;

@@ -4,8 +4,8 @@
  */
 
 import {
-  DEV_MACHINE, FRAME_PRESENT, FRAME_ROM, FRAME_WATCH, FRAMES, H_TRAP_CAUSE, H_TRAP_TVAL, M_FLAGS, M_FROMHOST, M_HARTS,
-  M_RAM_BASE, M_RAM_SIZE, M_TICK, M_TOHOST, MAX_HARTS, MAX_RAM_PAGES, MF_COUNTED, MF_SBI, MROM_SIZE, PAGE_BITS, PAGE_SIZE, RAM,
+  DEV_MACHINE, FRAME_PRESENT, FRAME_ROM, FRAME_WATCH, FRAMES, H_TRAP_CAUSE, H_TRAP_TVAL, M_FLAGS, M_FROMHOST, M_HARTS, M_JIT_HOT,
+  M_RAM_BASE, M_RAM_SIZE, M_TICK, M_TOHOST, MAX_HARTS, MAX_RAM_PAGES, MF_COUNTED, MF_JIT, MF_SBI, MROM_SIZE, PAGE_BITS, PAGE_SIZE, RAM,
   STATIC_SIZE,
 } from "./abi";
 import { frameOf, pagePtr } from "./bus/ram";
@@ -18,6 +18,7 @@ import { uartReset } from "./devices/uart";
 import { fillHandlers } from "./exec/dispatch.generated";
 import { hartReset, hartSupervisor } from "./hart/reset";
 import { hartAt, prv } from "./hart/state";
+import { JIT_HOT } from "./jit/profile";
 import { ACC_FETCH, pmpChanged } from "./mmu/pmp";
 import { tlbFlush, tlbFlushAll, tlbSelect } from "./mmu/tlb";
 import { pa, translate } from "./mmu/walk";
@@ -43,7 +44,7 @@ export { guestRange } from "./mmu/access";
  */
 export function init(harts: u32, ramBase: u64, ramSize: u64, flags: u32, tick: u32): bool {
   if (__heap_base > STATIC_SIZE || load<u32>(DEV_MACHINE, M_HARTS)) return false;
-  if (harts == 0 || harts > <u32>MAX_HARTS || tick == 0 || flags & ~(MF_SBI | MF_COUNTED)) return false;
+  if (harts == 0 || harts > <u32>MAX_HARTS || tick == 0 || flags & ~(MF_SBI | MF_COUNTED | MF_JIT)) return false;
   if (ramSize == 0 || ramSize & (PAGE_SIZE - 1) || ramBase & (PAGE_SIZE - 1)) return false;
   if (ramSize > <u64>MAX_RAM_PAGES << PAGE_BITS || ramBase > <u64>1 << 55) return false;
   if (RAM + ramSize + MROM_SIZE > <u64>memory.size() << 16) return false;
@@ -53,6 +54,7 @@ export function init(harts: u32, ramBase: u64, ramSize: u64, flags: u32, tick: u
   store<u64>(DEV_MACHINE, ramSize, M_RAM_SIZE);
   store<u32>(DEV_MACHINE, flags, M_FLAGS);
   store<u32>(DEV_MACHINE, tick, M_TICK);
+  store<u32>(DEV_MACHINE, JIT_HOT, M_JIT_HOT);
   const pages = <u32>(ramSize >> PAGE_BITS);
   memory.fill(FRAMES, FRAME_PRESENT, pages);
   memory.fill(FRAMES + pages, FRAME_PRESENT | FRAME_ROM, MROM_SIZE >> PAGE_BITS);

@@ -16,6 +16,7 @@ declare namespace WebAssembly {
   class Table {
     constructor(descriptor: { element: "anyfunc"; initial: number; maximum?: number });
     get(index: number): unknown;
+    grow(by: number): number;
     set(index: number, value: unknown): void;
     readonly length: number;
   }

@@ -1,9 +1,13 @@
 /** Execution until something happens: the hot loop, and the handlers that it leaves for. */
 
-import { H_INSTRET, H_INSTRET_END, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP } from "../abi";
+import {
+  H_INSTRET, H_INSTRET_END, H_JIT_N, H_PC, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
+} from "../abi";
 import { setPc } from "../hart/state";
-import { OP_BREAK, OP_CROSS, OP_DECODE } from "../isa/ops.generated";
+import { OP_BREAK, OP_CROSS, OP_DECODE, OP_JIT } from "../isa/ops.generated";
 import { fetchedSlots, fetchSlow } from "../mmu/access";
+import { tlbIndex } from "../mmu/tlb";
+import { heat } from "../jit/profile";
 import { decodeSlot } from "./decode";
 import { interpret } from "./dispatch.generated";
 import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
@@ -45,6 +49,31 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
     if (op == OP_DECODE) {
       decodeSlot(page, u);
       n++;
+      continue;
+    }
+    if (op == OP_JIT) {
+      const st = call_indirect<i32>(load<u32>(u, 4), h, n + 1, vbase);
+      n = load<i32>(h, H_JIT_N);
+      if (st != ST_OK) {
+        store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+        return st;
+      }
+      const target = load<u64>(h, H_PC);
+      const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
+      vbase = target & ~4095;
+      if (load<u64>(e) == vbase) {
+        page = load<u32>(e, 8);
+      } else {
+        const missed = n == 0 ? ST_BUDGET : fetchSlow(h, target);
+        if (missed != ST_OK) {
+          store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+          return missed;
+        }
+        page = fetchedSlots;
+      }
+      u = page + ((<usize>target & 4095) << 2);
+      // Where compiled code leaves to is worth compiling too.
+      if (load<u16>(u) != OP_JIT) heat(h, <u32>page, <u32>u, 1);
       continue;
     }
     const handler = load<u32>(HANDLERS + (op << 2));

@@ -3,7 +3,7 @@
 import {
   CT_INTERRUPT, CT_TRAP, DEV_MACHINE, EXIT_CRASH, EXIT_NONE, H_INSTRET, H_INSTRET_END, H_LEFT, H_SCRATCH, H_STATE,
   H_TLB_FETCH, H_TRAP_CAUSE, H_TRAP_TVAL, HART_RUNNING, HART_STOPPED, M_ATTENTION, M_CURRENT, M_EXIT, M_FLAGS, M_HARTS,
-  MF_SBI, RUN_BAD, RUN_BUDGET, RUN_DEBUG, RUN_EXIT, RUN_IDLE, RUN_STOPPED, RUN_TRAPS, RUN_WAIT, ST_EVENT, ST_STEP, ST_TRAP,
+  MF_SBI, RUN_BAD, RUN_BUDGET, RUN_DEBUG, RUN_EXIT, RUN_IDLE, RUN_STOPPED, RUN_TRAPS, RUN_WAIT, ST_BUDGET, ST_EVENT, ST_STEP, ST_TRAP,
   ST_WAIT, TLB_FETCH,
 } from "../abi";
 import { breakpointStops, interruptsWait, watchpointStops } from "../debug/points";
@@ -17,6 +17,8 @@ import { counted, instructionsUntil, timeNow } from "../hart/time";
 import { takeTrap } from "../hart/trap";
 import { fetchedSlots, fetchHalf, fetchSlow, half } from "../mmu/access";
 import { tlbIndex, tlbSelect } from "../mmu/tlb";
+import { OP_JIT } from "../isa/ops.generated";
+import { heat, jitOn, SAMPLE_HEAT } from "../jit/profile";
 import { sbiCall } from "../sbi/call";
 import { decodeAlone } from "./decode";
 import { execute } from "./execute";
@@ -71,11 +73,14 @@ export function run(hart: u32, n: i32): i32 {
       if (--traps == 0) return RUN_TRAPS;
     }
     let st = enter(h, <i32>(limit - done));
+    // Compiled code asks for a step too when the budget ends at its entry.
+    if (st == ST_STEP && load<u64>(h, H_INSTRET) == limit) st = ST_BUDGET;
     if (st == ST_STEP) {
       if (breakpointStops(h, hart)) return RUN_DEBUG;
       st = step(h);
     }
     if (watchpointStops(h, hart)) return RUN_DEBUG;
+    if (st == ST_BUDGET && jitOn()) sample(h);
     if (st == ST_TRAP) {
       count(h, CT_TRAP);
       st = handle(h);
@@ -105,6 +110,16 @@ function enter(h: usize, budget: i32): i32 {
   }
   store<u64>(h, load<u64>(h, H_INSTRET) + budget, H_INSTRET_END);
   return execute(h, budget, page, page + ((<usize>pc & 4095) << 2), va);
+}
+
+/** A slice ends here: what is often found running is hot. */
+function sample(h: usize): void {
+  const pc = getPc(h);
+  const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(pc);
+  if (load<u64>(e) != (pc & ~4095)) return;
+  const slots = load<u32>(e, 8);
+  const slot = slots + ((<u32>pc & 4095) << 2);
+  if (load<u16>(slot) != OP_JIT) heat(h, slots, slot, SAMPLE_HEAT);
 }
 
 /** Executes one instruction that crosses pages, is in a page that PMP cuts up, or that a debugger looks at. */

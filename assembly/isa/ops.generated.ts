@@ -6,6 +6,7 @@ export const OP_CROSS: u16 = 2;
 export const OP_ILLEGAL: u16 = 3;
 export const OP_ILLEGAL_C: u16 = 4;
 export const OP_BREAK: u16 = 5;
+export const OP_JIT: u16 = 6;
 export const OP_LUI: u16 = 8;
 export const OP_AUIPC: u16 = 9;
 export const OP_JAL: u16 = 10;

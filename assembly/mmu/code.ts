@@ -78,6 +78,13 @@ export function codeWritten(ptr: u32, size: u32): void {
   const slots = load<u32>(codeOf(pageNumber(ptr)));
   if (slots) {
     const writes = load<u32>(slots - UOP_HEADER, 4) + 1;
+    if (load<u32>(slots - UOP_HEADER, 8)) {
+      // Regions of this page may contain what changes: all of them go, and all slots with them.
+      store<u32>(slots - UOP_HEADER, 0, 8);
+      memory.fill(slots, 0, UOP_SLOTS * 8);
+      store<u32>(slots - UOP_HEADER, writes, 4);
+      return;
+    }
     if (writes < DATA_AFTER && size < PAGE_SIZE) {
       store<u32>(slots - UOP_HEADER, writes, 4);
       const at = ptr & (PAGE_SIZE - 1);

@@ -1,6 +1,8 @@
 /** One instance of core.wasm and its linear memory, behind a typed face. */
 
 import { type Abi, readAbi } from "./abi.ts";
+import type { EngineName } from "./engine.ts";
+import { type Installer, installer } from "./jit.ts";
 
 /** What the core asks of its host. None may throw. */
 export interface HostCalls {
@@ -25,6 +27,8 @@ export interface CoreOptions {
   counted: boolean;
   /** Counted mode: instructions per tick of mtime. */
   tick: number;
+  /** Default: the interpreter. */
+  engine?: EngineName;
 }
 
 /** The core's calls, as assembly/index.ts documents them. */
@@ -76,6 +80,7 @@ export class Core {
   readonly abi: Abi;
   readonly memory: WebAssembly.Memory;
   readonly calls: CoreExports;
+  readonly table: WebAssembly.Table;
   /** The whole linear memory: it never grows, so these stay valid. */
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -84,6 +89,7 @@ export class Core {
     this.abi = abi;
     this.memory = memory;
     this.calls = calls;
+    this.table = (calls as unknown as { table: WebAssembly.Table }).table;
     this.bytes = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
   }
@@ -103,11 +109,17 @@ export class Core {
         `This host has no room for a guest of ${Math.ceil(options.ramSize / 0x10_0000)} MiB; give it less memory.`,
       );
     }
-    const calls = instantiate(module, memory, host).exports as unknown as CoreExports;
-    const flags = (options.sbi ? abi.MF_SBI : 0) | (options.counted ? abi.MF_COUNTED : 0);
+    let core: Core | undefined;
+    const compile = options.engine === "jit" ? installer(() => core!) : undefined;
+    const calls = instantiate(module, memory, host, compile).exports as unknown as CoreExports;
+    const flags =
+      (options.sbi ? abi.MF_SBI : 0) |
+      (options.counted ? abi.MF_COUNTED : 0) |
+      (options.engine === "jit" ? abi.MF_JIT : 0);
     if (!calls.init(options.harts, BigInt(options.ramBase), BigInt(options.ramSize), flags, options.tick))
       throw new CoreError("The core refuses this machine: check its number of harts and its memory.");
-    return new Core(abi, memory, calls);
+    core = new Core(abi, memory, calls);
+    return core;
   }
 
   /** Address of a hart's state in linear memory. */
@@ -145,12 +157,18 @@ export class Core {
   }
 }
 
-function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory, host: HostCalls): WebAssembly.Instance {
+function instantiate(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  host: HostCalls,
+  compile: Installer = () => -1,
+): WebAssembly.Instance {
   return new WebAssembly.Instance(module, {
     env: { memory },
     host: {
       ticks: host.ticks,
       wallclock: host.wallclock,
+      compile,
       mmioRead: host.mmioRead,
       mmioWrite: host.mmioWrite,
     },

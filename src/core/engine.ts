@@ -1,6 +1,6 @@
 /** What executes guests' instructions, by the names that users choose it by. */
 
-export const ENGINES = ["interpreter"] as const;
+export const ENGINES = ["interpreter", "jit"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** Says what is wrong with a name of an engine, or undefined when nothing is. */

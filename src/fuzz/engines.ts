@@ -24,6 +24,8 @@ export interface Outcome {
 const RAM_SIZE = 64 << 20;
 /** Instructions in a slice, and in all; the programs of an image take a small part of them. */
 const [SLICE, MOST] = [100_000, 400_000_000];
+/** Often enough that most code is met by the end of a slice. */
+const JIT_SLICE = 97;
 const QEMU_SECONDS = 30;
 
 function currentProgram(ram: Uint8Array): number {
@@ -36,13 +38,20 @@ export type Engine = (image: Image) => Outcome;
 /** Engines by the names that --engine takes. */
 export const ENGINES: Readonly<Record<EngineName, (module: WebAssembly.Module) => Engine>> = {
   interpreter: (module) => (image) => interpret(module, image),
+  /** Everything that a slice ends at is translated at once, and slices are short. */
+  jit: (module) => (image) => interpret(module, image, () => JIT_SLICE, "jit"),
 };
 
 /** @param slice  instructions in the next slice: however a run is cut, it ends alike */
-export function interpret(module: WebAssembly.Module, image: Image, slice: () => number = () => SLICE): Outcome {
+export function interpret(
+  module: WebAssembly.Module,
+  image: Image,
+  slice: () => number = () => SLICE,
+  engine: EngineName = "interpreter",
+): Outcome {
   const core = Core.create(
     module,
-    { harts: 1, ramBase: RAM_BASE, ramSize: RAM_SIZE, sbi: false, counted: true, tick: 10 },
+    { harts: 1, ramBase: RAM_BASE, ramSize: RAM_SIZE, sbi: false, counted: true, tick: 10, engine },
     { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {} },
   );
   const { abi, calls } = core;
@@ -50,6 +59,7 @@ export function interpret(module: WebAssembly.Module, image: Image, slice: () =>
   const at = calls.guestRange(BigInt(RAM_BASE), image.bytes.length, 1) >>> 0;
   core.bytes.set(image.bytes, at);
   core.setHartU64(0, abi.H_PC, BigInt(RAM_BASE));
+  if (engine === "jit") core.view.setUint32(abi.DEV_MACHINE + abi.M_JIT_HOT, 1, true);
   let finished = false;
   for (let given = 0; given < MOST; ) {
     const n = slice();

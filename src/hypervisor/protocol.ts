@@ -3,6 +3,7 @@
  * Arrays that are sent belong to the receiver from then on.
  */
 
+import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, Exit } from "../machine/cell.ts";
 import type { Snapshot } from "../snapshot/format.ts";
@@ -16,6 +17,7 @@ export interface CellSpec {
   readonly sbi: boolean;
   readonly deterministic: boolean;
   readonly traced: boolean;
+  readonly engine?: EngineName;
 }
 
 /** Which output an acknowledgement is for; each stream has credit of its own. */

@@ -46,6 +46,7 @@ async function index(recipe: DebianRecipe, directory: string, options: DebianOpt
   const progress = options.step("Reading the mirror's index");
   const suites = options.suite === undefined ? [recipe.suite, ALIAS] : [options.suite];
   let first: unknown;
+  await mkdir(directory);
   for (const [i, suite] of suites.entries()) {
     const source = await hostMirror(suite, options.mirror, options.signal);
     const apt = await Apt.create(join(directory, String(i)), source, recipe.architecture, options.signal);

@@ -149,7 +149,9 @@ export function generateDispatch(rows: readonly Row[], fusions: readonly Fusion[
       cases.push(caseOf(farOpName(row.name), codeOf(row, base, true)!));
     }
     const kind = kindOf(base);
-    if (leaves(kind)) handlers.push(`  handle(${opName(row.name)}, ${row.size}, ${slowHandler(base)});`);
+    // Compiled code calls what it doesn't have in line itself, whether the loop has or not.
+    if (leaves(kind) || kind === "plain")
+      handlers.push(`  handle(${opName(row.name)}, ${row.size}, ${slowHandler(base)});`);
     if (kind === "jal" || kind === "jalr" || kind === "memory") continue;
     const room = roomOf(base);
     if (!rooms.has(room)) rooms.set(room, new Set());

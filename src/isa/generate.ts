@@ -1,9 +1,11 @@
 /** Everything generated from the table, as text. Pure: `generate-main.ts` writes it. */
 
+import { executedAs } from "./expansion.ts";
 import { numberFusions } from "./fusion.ts";
 import { generateDecoder } from "./generate-decoder.ts";
 import { generateDispatch } from "./generate-dispatch.ts";
 import { generateFusion } from "./generate-fusion.ts";
+import { opName } from "./names.ts";
 import { FIRST_OP, numberOps, type Op } from "./ops.ts";
 import type { Row } from "./row.ts";
 
@@ -42,6 +44,32 @@ export function farOf(op: u16): u16 {
 `;
 }
 
+/** What compressed instructions do, and whether an instruction is worth translating. */
+function generateShape(rows: readonly Row[]): string {
+  const imports = new Set<string>();
+  const use = (name: string) => {
+    imports.add(name);
+    return name;
+  };
+  const cases = rows
+    .filter((row) => row.name.startsWith("c."))
+    .map((row) => `    case ${use(opName(row.name))}: return ${use(opName(executedAs(row.name)))};`);
+  const body = cases.join("\n");
+  return `${HEADER}
+import {
+  ${[...imports].join(", ")},
+} from "./ops.generated";
+
+/** The instruction that a compressed one expands to; others are themselves. */
+export function baseOf(op: u16): u16 {
+  switch (<i32>op) {
+${body}
+    default: return op;
+  }
+}
+`;
+}
+
 function generateNames(ops: readonly Op[]): string {
   const names: string[] = [];
   for (const op of ops) names[op.id] = op.name;
@@ -67,6 +95,7 @@ export function generate(rows: readonly Row[]): Record<string, string> {
     "assembly/isa/decode.generated.ts": HEADER + generateDecoder(rows),
     "assembly/exec/dispatch.generated.ts": HEADER + generateDispatch(rows, fusions),
     "assembly/isa/fusion.generated.ts": HEADER + generateFusion(fusions, opCount, (name) => ids.get(name)!),
+    "assembly/isa/shape.generated.ts": generateShape(rows),
     "src/isa/ops.generated.ts": generateNames(ops),
   };
 }

@@ -8,7 +8,7 @@ export const OP_NAMES: readonly string[] = [
   "OP_ILLEGAL",
   "OP_ILLEGAL_C",
   "OP_BREAK",
-  "",
+  "OP_JIT",
   "",
   "OP_LUI",
   "OP_AUIPC",

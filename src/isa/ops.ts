@@ -4,7 +4,15 @@ import { farOpName, opName } from "./names.ts";
 import type { Row } from "./row.ts";
 
 /** Ops that no row has; the ids below FIRST_OP that they leave are spare. */
-export const SPECIAL_OPS = ["OP_DECODE", "OP_PAGE_END", "OP_CROSS", "OP_ILLEGAL", "OP_ILLEGAL_C", "OP_BREAK"] as const;
+export const SPECIAL_OPS = [
+  "OP_DECODE",
+  "OP_PAGE_END",
+  "OP_CROSS",
+  "OP_ILLEGAL",
+  "OP_ILLEGAL_C",
+  "OP_BREAK",
+  "OP_JIT",
+] as const;
 
 export const FIRST_OP = 8;
 

@@ -6,6 +6,7 @@
 
 import type { Entropy } from "../backends/entropy.ts";
 import { Core } from "../core/core.ts";
+import type { EngineName } from "../core/engine.ts";
 import { coreDevices } from "../devices/core-devices.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
@@ -30,6 +31,8 @@ export interface CellOptions {
   readonly sbi: boolean;
   /** Time is counted from instructions retired, and the same inputs give the same run. */
   readonly deterministic: boolean;
+  /** Default: the interpreter. */
+  readonly engine?: EngineName;
 }
 
 /** What a cell needs from its host. */
@@ -85,6 +88,9 @@ export interface CellCounters {
   readonly mmio: number;
   readonly codeWrites: number;
   readonly tlbFlushes: number;
+  /** Regions compiled by the JIT so far, and the bytes of their modules. */
+  readonly regions: number;
+  readonly regionBytes: number;
 }
 
 /** Instructions that a hart runs at a stretch: about a quarter of a millisecond. */
@@ -140,6 +146,7 @@ export class Cell {
         sbi: options.sbi,
         counted: options.deterministic,
         tick: INSTRUCTIONS_PER_TICK,
+        engine: options.engine ?? "interpreter",
       },
       {
         ticks: () => Math.max(0, (host.now() - this.#epoch) * TICKS_PER_MS),
@@ -315,6 +322,8 @@ export class Cell {
       mmio: sum(abi.CT_MMIO, earlier?.mmio),
       codeWrites: sum(abi.CT_CODE_WRITE, earlier?.codeWrites),
       tlbFlushes: sum(abi.CT_TLB_FLUSH, earlier?.tlbFlushes),
+      regions: this.core.machineU32(abi.M_JIT_TOTAL),
+      regionBytes: this.core.machineU32(abi.M_JIT_CODE),
     };
   }
 

@@ -18,9 +18,10 @@ const ASSEMBLY: Record<string, readonly string[]> = {
   bus: ["abi", "host", "devices"],
   debug: ["abi", "hart"],
   mmu: ["abi", "isa", "hart", "debug", "devices", "bus"],
+  jit: ["abi", "host", "isa", "hart", "bus", "mmu"],
   sbi: ["abi", "hart", "devices", "bus", "mmu"],
-  exec: ["abi", "isa", "fp", "hart", "debug", "devices", "bus", "mmu", "sbi"],
-  index: ["abi", "hart", "devices", "bus", "mmu", "exec"],
+  exec: ["abi", "isa", "fp", "hart", "debug", "devices", "bus", "mmu", "sbi", "jit"],
+  index: ["abi", "hart", "devices", "bus", "mmu", "jit", "exec"],
 };
 
 /** For each room of src/ the rooms that it may import; entries stand above them. */

@@ -30,7 +30,7 @@ test.each(WAYS)(
       await vm.start();
       const shell = async (command: string): Promise<string> => {
         vm.console.write(`${command}\n`);
-        const [text] = await vm.console.expect(/[^]*?\n=> $/, { timeout: PATIENCE });
+        const [text] = await vm.console.expect(/[\s\S]*?\n=> $/, { timeout: PATIENCE });
         return text.replace(/\r/g, "");
       };
       await vm.console.expect(/Hit any key to stop autoboot/, { timeout: PATIENCE });

@@ -1,0 +1,283 @@
+/**
+ * One instruction as WebAssembly. Guest registers are locals, written through to
+ * the hart's state at once: whatever leaves the region has nothing to save.
+ */
+
+import { H_JIT_VALUE, TLB_STORE } from "../abi";
+import {
+  OP_ADD, OP_ADD_UW, OP_ADDI, OP_ADDIW, OP_ADDW, OP_AND, OP_ANDI, OP_ANDN, OP_AUIPC, OP_BEXT, OP_BEXTI, OP_CLZ, OP_CPOP, OP_CTZ,
+  OP_CZERO_EQZ, OP_CZERO_NEZ, OP_FENCE, OP_FENCE_I, OP_LB, OP_LBU, OP_LD, OP_LH, OP_LHU, OP_LUI, OP_LW, OP_LWU, OP_MAX, OP_MAXU,
+  OP_MIN, OP_MINU, OP_MUL, OP_MULW, OP_OR, OP_ORI, OP_ORN, OP_PAUSE, OP_ROL, OP_ROR, OP_RORI, OP_RORIW, OP_SB, OP_SD, OP_SEXT_B,
+  OP_SEXT_H, OP_SH, OP_SH1ADD, OP_SH1ADD_UW, OP_SH2ADD, OP_SH2ADD_UW, OP_SH3ADD, OP_SH3ADD_UW, OP_SLL, OP_SLLI, OP_SLLI_UW,
+  OP_SLLIW, OP_SLLW, OP_SLT, OP_SLTI, OP_SLTIU, OP_SLTU, OP_SRA, OP_SRAI, OP_SRAIW, OP_SRAW, OP_SRL, OP_SRLI, OP_SRLIW, OP_SRLW,
+  OP_SUB, OP_SUBW, OP_SW, OP_XNOR, OP_XOR, OP_XORI, OP_ZEXT_H,
+} from "../isa/ops.generated";
+import {
+  access, byte, callIndirect, ELSE, END, get, I32_ADD, I32_MUL, I32_ROTR, I32_SHL, I32_SHR_S, I32_SHR_U, I32_SUB, I32_WRAP, I32_XOR,
+  I64, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_EQZ, I64_EXTEND16_S, I64_EXTEND8_S, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GT_S,
+  I64_GT_U, I64_LOAD, I64_LOAD16_S, I64_LOAD16_U, I64_LOAD32_S, I64_LOAD32_U, I64_LOAD8_S, I64_LOAD8_U, I64_LT_S, I64_LT_U, I64_MUL,
+  I64_OR, I64_POPCNT, I64_ROTL, I64_ROTR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, I64_SUB,
+  I64_XOR, i32c, i64c, IF, SELECT, set, VOID,
+} from "./emit";
+import { loadHelper, storeHelper } from "./helper";
+import { lowerFp } from "./lower-fp";
+import {
+  address, begin, budgetAfter, end, hits, L_HART, L_PAGE, L_TEMP, L_VA, leaveUnlessOk, linear, lowerCall, notePc, SINK, T_LOAD,
+  T_STORE, x,
+} from "./parts";
+import { op, opA, opB, opImm, opSize } from "./region";
+
+function binary(code: u8): void {
+  begin();
+  x(opB);
+  x(<u32>opImm);
+  byte(code);
+  end();
+}
+
+function immediate(code: u8): void {
+  begin();
+  x(opB);
+  i64c(opImm);
+  byte(code);
+  end();
+}
+
+function compare(code: u8, isImmediate: bool): void {
+  begin();
+  x(opB);
+  if (isImmediate) i64c(opImm);
+  else x(<u32>opImm);
+  byte(code);
+  byte(I64_EXTEND_I32_U);
+  end();
+}
+
+function word(code: u8, isImmediate: bool): void {
+  begin();
+  x(opB);
+  byte(I32_WRAP);
+  if (isImmediate) {
+    i32c(opImm);
+  } else {
+    x(<u32>opImm);
+    byte(I32_WRAP);
+  }
+  byte(code);
+  byte(I64_EXTEND_I32_S);
+  end();
+}
+
+function unary(code: u8): void {
+  begin();
+  x(opB);
+  byte(code);
+  end();
+}
+
+/** x[opImm] + (x[opB] << shift), of the low word only if `unsigned`. */
+function shiftAdd(shift: u32, isWord: bool): void {
+  begin();
+  x(<u32>opImm);
+  x(opB);
+  if (isWord) {
+    byte(I32_WRAP);
+    byte(I64_EXTEND_I32_U);
+  }
+  if (shift) {
+    i64c(shift);
+    byte(I64_SHL);
+  }
+  byte(I64_ADD);
+  end();
+}
+
+function inverted(code: u8): void {
+  begin();
+  x(opB);
+  x(<u32>opImm);
+  i64c(-1);
+  byte(I64_XOR);
+  byte(code);
+  end();
+}
+
+function choose(code: u8): void {
+  begin();
+  x(opB);
+  x(<u32>opImm);
+  x(opB);
+  x(<u32>opImm);
+  byte(code);
+  byte(SELECT);
+  end();
+}
+
+function zeroIf(whenZero: bool): void {
+  begin();
+  i64c(0);
+  x(opB);
+  x(<u32>opImm);
+  byte(I64_EQZ);
+  if (!whenZero) {
+    i32c(1);
+    byte(I32_XOR);
+  }
+  byte(SELECT);
+  end();
+}
+
+const SIGN: u32 = 0x100;
+
+function lowerLoad(size: u32, code: u8, isSigned: bool, offset: i32, after: u32): void {
+  address();
+  hits(0, size);
+  byte(IF);
+  byte(I64);
+  linear(0);
+  access(code, 0);
+  byte(ELSE);
+  notePc(offset);
+  get(L_HART);
+  get(L_VA);
+  i32c((isSigned ? SIGN | size : size) | (opA << 16) | (opSize << 24));
+  budgetAfter(after);
+  i32c(loadHelper());
+  callIndirect(T_LOAD);
+  leaveUnlessOk();
+  get(L_HART);
+  access(I64_LOAD, H_JIT_VALUE);
+  byte(END);
+  set(L_TEMP);
+  begin();
+  get(L_TEMP);
+  end();
+}
+
+function lowerStore(size: u32, code: u8, offset: i32, after: u32): void {
+  address();
+  hits(TLB_STORE, size);
+  byte(IF);
+  byte(VOID);
+  linear(TLB_STORE);
+  x(opA);
+  access(code, 0);
+  byte(ELSE);
+  notePc(offset);
+  get(L_HART);
+  get(L_VA);
+  i32c(size | (opSize << 24));
+  x(opA);
+  budgetAfter(after);
+  i32c(storeHelper());
+  callIndirect(T_STORE);
+  leaveUnlessOk();
+  byte(END);
+}
+
+/**
+ * Translates the instruction that region's `fetch` has decoded.
+ * @param offset  its place in the page
+ * @param after   how many instructions follow it in its block
+ */
+export function lower(offset: i32, after: u32): void {
+  switch (<i32>op) {
+    case OP_FENCE: case OP_FENCE_I: case OP_PAUSE: return;
+    case OP_LB: lowerLoad(1, I64_LOAD8_S, true, offset, after); return;
+    case OP_LH: lowerLoad(2, I64_LOAD16_S, true, offset, after); return;
+    case OP_LW: lowerLoad(4, I64_LOAD32_S, true, offset, after); return;
+    case OP_LD: lowerLoad(8, I64_LOAD, false, offset, after); return;
+    case OP_LBU: lowerLoad(1, I64_LOAD8_U, false, offset, after); return;
+    case OP_LHU: lowerLoad(2, I64_LOAD16_U, false, offset, after); return;
+    case OP_LWU: lowerLoad(4, I64_LOAD32_U, false, offset, after); return;
+    case OP_SB: lowerStore(1, I64_STORE8, offset, after); return;
+    case OP_SH: lowerStore(2, I64_STORE16, offset, after); return;
+    case OP_SW: lowerStore(4, I64_STORE32, offset, after); return;
+    case OP_SD: lowerStore(8, I64_STORE, offset, after); return;
+  }
+  if (opA == SINK && pure(op)) return;
+  switch (<i32>op) {
+    case OP_LUI: begin(); i64c(opImm); end(); return;
+    case OP_AUIPC: begin(); get(L_PAGE); i64c(<i64>opImm + offset); byte(I64_ADD); end(); return;
+    case OP_ADDI:
+      if (opImm) {
+        immediate(I64_ADD);
+      } else {
+        begin();
+        x(opB);
+        end();
+      }
+      return;
+    case OP_SLTI: compare(I64_LT_S, true); return;
+    case OP_SLTIU: compare(I64_LT_U, true); return;
+    case OP_XORI: immediate(I64_XOR); return;
+    case OP_ORI: immediate(I64_OR); return;
+    case OP_ANDI: immediate(I64_AND); return;
+    case OP_SLLI: immediate(I64_SHL); return;
+    case OP_SRLI: immediate(I64_SHR_U); return;
+    case OP_SRAI: immediate(I64_SHR_S); return;
+    case OP_ADDIW: word(I32_ADD, true); return;
+    case OP_SLLIW: word(I32_SHL, true); return;
+    case OP_SRLIW: word(I32_SHR_U, true); return;
+    case OP_SRAIW: word(I32_SHR_S, true); return;
+    case OP_ADD: binary(I64_ADD); return;
+    case OP_SUB: binary(I64_SUB); return;
+    case OP_SLL: binary(I64_SHL); return;
+    case OP_SLT: compare(I64_LT_S, false); return;
+    case OP_SLTU: compare(I64_LT_U, false); return;
+    case OP_XOR: binary(I64_XOR); return;
+    case OP_SRL: binary(I64_SHR_U); return;
+    case OP_SRA: binary(I64_SHR_S); return;
+    case OP_OR: binary(I64_OR); return;
+    case OP_AND: binary(I64_AND); return;
+    case OP_ADDW: word(I32_ADD, false); return;
+    case OP_SUBW: word(I32_SUB, false); return;
+    case OP_SLLW: word(I32_SHL, false); return;
+    case OP_SRLW: word(I32_SHR_U, false); return;
+    case OP_SRAW: word(I32_SHR_S, false); return;
+    case OP_MUL: binary(I64_MUL); return;
+    case OP_MULW: word(I32_MUL, false); return;
+    case OP_SH1ADD: shiftAdd(1, false); return;
+    case OP_SH2ADD: shiftAdd(2, false); return;
+    case OP_SH3ADD: shiftAdd(3, false); return;
+    case OP_ADD_UW: shiftAdd(0, true); return;
+    case OP_SH1ADD_UW: shiftAdd(1, true); return;
+    case OP_SH2ADD_UW: shiftAdd(2, true); return;
+    case OP_SH3ADD_UW: shiftAdd(3, true); return;
+    case OP_SLLI_UW: begin(); x(opB); byte(I32_WRAP); byte(I64_EXTEND_I32_U); i64c(opImm); byte(I64_SHL); end(); return;
+    case OP_ANDN: inverted(I64_AND); return;
+    case OP_ORN: inverted(I64_OR); return;
+    case OP_XNOR: inverted(I64_XOR); return;
+    case OP_MAX: choose(I64_GT_S); return;
+    case OP_MAXU: choose(I64_GT_U); return;
+    case OP_MIN: choose(I64_LT_S); return;
+    case OP_MINU: choose(I64_LT_U); return;
+    case OP_CLZ: unary(I64_CLZ); return;
+    case OP_CTZ: unary(I64_CTZ); return;
+    case OP_CPOP: unary(I64_POPCNT); return;
+    case OP_SEXT_B: unary(I64_EXTEND8_S); return;
+    case OP_SEXT_H: unary(I64_EXTEND16_S); return;
+    case OP_ZEXT_H: begin(); x(opB); i64c(0xffff); byte(I64_AND); end(); return;
+    case OP_ROL: binary(I64_ROTL); return;
+    case OP_ROR: binary(I64_ROTR); return;
+    case OP_RORI: immediate(I64_ROTR); return;
+    case OP_RORIW: word(I32_ROTR, true); return;
+    case OP_BEXT: begin(); x(opB); x(<u32>opImm); byte(I64_SHR_U); i64c(1); byte(I64_AND); end(); return;
+    case OP_BEXTI: begin(); x(opB); i64c(opImm); byte(I64_SHR_U); i64c(1); byte(I64_AND); end(); return;
+    case OP_CZERO_EQZ: zeroIf(true); return;
+    case OP_CZERO_NEZ: zeroIf(false); return;
+    default: if (!lowerFp(offset, after)) lowerCall(offset, after);
+  }
+}
+
+/** Of those lowered in line: nothing but the destination changes. */
+function pure(o: u16): bool {
+  switch (<i32>o) {
+    case OP_LUI: case OP_AUIPC: case OP_ADDI: case OP_SLTI: case OP_SLTIU: case OP_XORI: case OP_ORI: case OP_ANDI:
+    case OP_SLLI: case OP_SRLI: case OP_SRAI: case OP_ADDIW: case OP_ADD: case OP_SUB: case OP_SLT: case OP_SLTU: case OP_ADDW:
+    case OP_AND: case OP_OR: case OP_XOR:
+      return true;
+    default:
+      return false;
+  }
+}

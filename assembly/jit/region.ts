@@ -1,0 +1,341 @@
+/**
+ * Which instructions are translated together: from an entry, everything that
+ * direct branches and jumps reach within the guest's page, as basic blocks, with
+ * their dominator tree. All in flat arrays in JIT_WORK.
+ */
+
+import { JIT_WORK, PAGE_SIZE } from "../abi";
+import { decode16, decode32, dA, dB, dImm } from "../isa/decode.generated";
+import {
+  OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_BNE, OP_EBREAK, OP_ECALL, OP_ILLEGAL, OP_ILLEGAL_C, OP_JAL, OP_JALR, OP_MRET,
+  OP_SRET, OP_WFI,
+} from "../isa/ops.generated";
+import { baseOf } from "../isa/shape.generated";
+
+export const MAX_BLOCKS: u32 = 96;
+/** Instructions of a region, and of one block. */
+const MAX_INSTRUCTIONS: u32 = 400;
+const MAX_BLOCK: u32 = 64;
+
+// Per halfword of the page: 0, 1 a block starts here and waits, 2 it is part of the region.
+const MARK: u32 = JIT_WORK;
+// Per halfword: the block that starts there.
+const BLOCK_AT: u32 = MARK + PAGE_SIZE / 2;
+const STACK: u32 = BLOCK_AT + PAGE_SIZE; // u16 each
+const BLOCKS: u32 = STACK + 4096;
+
+// A block: u16 and i32 fields.
+const B_START: u32 = 0; //  u16: offset in the page
+const B_COUNT: u32 = 2; //  u16: instructions
+const B_KIND: u32 = 4; //   u8
+const B_HEADER: u32 = 5; // u8: heads a loop
+const B_MERGES: u32 = 6; // u16: forward edges that lead here
+const B_SUCC0: u32 = 8; //  i16: block, or -1: leaves the region to B_OUT0
+const B_SUCC1: u32 = 10; // i16
+const B_OUT0: u32 = 12; //  i32: offset from the page's start
+const B_OUT1: u32 = 16; //  i32
+const B_RPO: u32 = 20; //   u16: place in reverse postorder, from 1; 0: not reached
+const B_IDOM: u32 = 22; //  u16: block
+const B_SIZE: u32 = 24;
+
+const ORDER: u32 = BLOCKS + MAX_BLOCKS * B_SIZE; // u16: blocks in reverse postorder
+const SEEN: u32 = ORDER + MAX_BLOCKS * 2; // u8, and the next successor to visit
+const END: u32 = SEEN + MAX_BLOCKS * 2;
+
+export const KIND_FALL: u32 = 0; //   on to SUCC0
+export const KIND_BRANCH: u32 = 1; // taken to SUCC0, else SUCC1
+export const KIND_CALL: u32 = 2; //   links, then leaves to OUT0
+export const KIND_JALR: u32 = 3;
+export const KIND_STOP: u32 = 4; //   the next instruction (OUT0) is the interpreter's
+
+/** The decoded instruction of `fetch`. */
+export let op: u16 = 0; //     of the base instruction
+export let rawOp: u16 = 0; //  as the decoder gives it
+export let opA: u32 = 0;
+export let opB: u32 = 0;
+export let opImm: i32 = 0;
+export let opSize: u32 = 0;
+
+export let blockCount: u32 = 0;
+let orderCount: u32 = 0;
+
+// ---- Instructions -----------------------------------------------------------------------
+
+/** Decodes the instruction at an offset of the page at `page` (linear). @returns false: not whole, or illegal */
+export function fetch(page: u32, offset: u32): bool {
+  const low = load<u16>(page + offset);
+  if ((low & 3) != 3) {
+    rawOp = decode16(low);
+    opSize = 2;
+  } else {
+    if (offset > PAGE_SIZE - 4) return false;
+    rawOp = decode32(load<u32>(page + offset));
+    opSize = 4;
+  }
+  opA = dA;
+  opB = dB;
+  opImm = dImm;
+  op = baseOf(rawOp);
+  return rawOp != OP_ILLEGAL && rawOp != OP_ILLEGAL_C;
+}
+
+function isBranch(o: u16): bool {
+  return o == OP_BEQ || o == OP_BNE || o == OP_BLT || o == OP_BGE || o == OP_BLTU || o == OP_BGEU;
+}
+
+/** Instructions that the interpreter executes: they end the region's business. */
+function stops(o: u16): bool {
+  return o == OP_ECALL || o == OP_EBREAK || o == OP_MRET || o == OP_SRET || o == OP_WFI;
+}
+
+// ---- Blocks ---------------------------------------------------------------------------------
+
+// @ts-ignore: decorator
+@inline function mark(offset: u32): u32 { return load<u8>(MARK + (offset >> 1)); }
+// @ts-ignore: decorator
+@inline function setMark(offset: u32, v: u32): void { store<u8>(MARK + (offset >> 1), <u8>v); }
+// @ts-ignore: decorator
+@inline function block(b: u32): u32 { return BLOCKS + b * B_SIZE; }
+
+// @ts-ignore: decorator
+@inline export function startOf(b: u32): u32 { return load<u16>(block(b), B_START); }
+// @ts-ignore: decorator
+@inline export function countOf(b: u32): u32 { return load<u16>(block(b), B_COUNT); }
+// @ts-ignore: decorator
+@inline export function kindOf(b: u32): u32 { return load<u8>(block(b), B_KIND); }
+// @ts-ignore: decorator
+@inline export function isHeader(b: u32): bool { return load<u8>(block(b), B_HEADER) != 0; }
+// @ts-ignore: decorator
+@inline export function isMerge(b: u32): bool { return load<u16>(block(b), B_MERGES) > 1; }
+// @ts-ignore: decorator
+@inline export function rpoOf(b: u32): u32 { return load<u16>(block(b), B_RPO); }
+// @ts-ignore: decorator
+@inline export function idomOf(b: u32): u32 { return load<u16>(block(b), B_IDOM); }
+/** The block that an edge leads to, or -1. */
+// @ts-ignore: decorator
+@inline export function edge(b: u32, taken: u32): i32 { return load<i16>(block(b) + taken * 2, B_SUCC0); }
+/** Where an edge leads that leaves the region: offset from the page's start. */
+// @ts-ignore: decorator
+@inline export function edgeOut(b: u32, taken: u32): i32 { return load<i32>(block(b) + taken * 4, B_OUT0); }
+/** The i-th reached block in reverse postorder. */
+// @ts-ignore: decorator
+@inline export function ordered(i: u32): u32 { return load<u16>(ORDER + i * 2); }
+export function orderedCount(): u32 { return orderCount; }
+
+let stackTop: u32 = 0;
+
+function lead(target: i32): void {
+  if (<u32>target >= PAGE_SIZE || mark(target)) return;
+  if (stackTop == 1024) return;
+  setMark(target, 1);
+  store<u16>(STACK + stackTop * 2, <u16>target);
+  stackTop++;
+}
+
+/**
+ * Finds the region of an entry.
+ * @param page  linear address of the guest's page
+ * @returns false when there is nothing to translate
+ */
+export function discover(page: u32, entry: u32): bool {
+  memory.fill(MARK, 0, PAGE_SIZE / 2);
+  stackTop = 0;
+  let left: i32 = MAX_INSTRUCTIONS;
+  let leaders: u32 = 0;
+  lead(entry);
+  // First which blocks there are; nearest to the entry first, since the stack is read as a queue.
+  for (let head: u32 = 0; head < stackTop && left > 0 && leaders < MAX_BLOCKS; head++) {
+    const start = <u32>load<u16>(STACK + head * 2);
+    setMark(start, 2);
+    leaders++;
+    let at = start;
+    for (let i: u32 = 0; i < MAX_BLOCK; i++) {
+      if (at >= PAGE_SIZE || (at != start && mark(at)) || !fetch(page, at) || stops(op)) break;
+      left--;
+      const next = at + opSize;
+      if (isBranch(op)) {
+        lead(<i32>at + opImm);
+        lead(next);
+        break;
+      }
+      if (op == OP_JALR) break;
+      if (op == OP_JAL) {
+        if (opA == 32) lead(<i32>at + opImm);
+        break;
+      }
+      at = next;
+    }
+  }
+  // Then where they end: a block may have been cut by one that was found later.
+  blockCount = 0;
+  for (let at: u32 = 0; at < PAGE_SIZE; at += 2) {
+    if (mark(at) != 2) continue;
+    store<u16>(BLOCK_AT + at, <u16>blockCount);
+    store<u16>(block(blockCount), <u16>at, B_START);
+    blockCount++;
+  }
+  for (let b: u32 = 0; b < blockCount; b++) measure(page, b);
+  const first = <u32>load<u16>(BLOCK_AT + entry);
+  if (countOf(first) == 0) return false;
+  order(first);
+  dominate();
+  shape();
+  return true;
+}
+
+/** The head of the innermost loop of this region that goes round `at`, or `at` itself. */
+export function headOf(at: u32): u32 {
+  let head: i32 = -1;
+  for (let b: u32 = 0; b < blockCount; b++) {
+    if (startOf(b) < at || !rpoOf(b)) continue;
+    const kind = kindOf(b);
+    if (kind != KIND_BRANCH && kind != KIND_FALL) continue;
+    const target = edgeOut(b, 0);
+    if (target >= 0 && target <= <i32>at && target > head) head = target;
+  }
+  return head < 0 ? at : head;
+}
+
+function link(b: u32, taken: u32, target: i32): void {
+  const inside = <u32>target < PAGE_SIZE && mark(target) == 2;
+  store<i16>(block(b) + taken * 2, inside ? load<i16>(BLOCK_AT + target) : -1, B_SUCC0);
+  store<i32>(block(b) + taken * 4, target, B_OUT0);
+}
+
+function measure(page: u32, b: u32): void {
+  const start = startOf(b);
+  let at = start;
+  let count: u32 = 0;
+  let kind = KIND_STOP;
+  store<i16>(block(b), -1, B_SUCC0);
+  store<i16>(block(b), -1, B_SUCC1);
+  store<i32>(block(b), 0, B_OUT1);
+  while (true) {
+    if (count && at < PAGE_SIZE && mark(at) == 2) {
+      kind = KIND_FALL;
+      link(b, 0, at);
+      break;
+    }
+    if (count == MAX_BLOCK || at >= PAGE_SIZE || !fetch(page, at) || stops(op)) {
+      store<i32>(block(b), at, B_OUT0);
+      break;
+    }
+    count++;
+    if (isBranch(op)) {
+      kind = KIND_BRANCH;
+      link(b, 0, <i32>at + opImm);
+      link(b, 1, at + opSize);
+      break;
+    }
+    if (op == OP_JALR) {
+      kind = KIND_JALR;
+      break;
+    }
+    if (op == OP_JAL) {
+      kind = opA == 32 ? KIND_FALL : KIND_CALL;
+      if (opA == 32) link(b, 0, <i32>at + opImm);
+      else store<i32>(block(b), <i32>at + opImm, B_OUT0);
+      break;
+    }
+    at += opSize;
+  }
+  store<u16>(block(b), <u16>count, B_COUNT);
+  store<u8>(block(b), <u8>kind, B_KIND);
+  store<u8>(block(b), 0, B_HEADER);
+  store<u16>(block(b), 0, B_MERGES);
+  store<u16>(block(b), 0, B_RPO);
+}
+
+/** Numbers the blocks in reverse postorder, from 1. */
+function order(first: u32): void {
+  memory.fill(SEEN, 0, MAX_BLOCKS * 2);
+  let top: u32 = 1;
+  let finished: u32 = 0;
+  store<u16>(STACK, <u16>first);
+  store<u8>(SEEN + first, 1);
+  while (top) {
+    const b = <u32>load<u16>(STACK + (top - 1) * 2);
+    const turn = <u32>load<u8>(SEEN + MAX_BLOCKS + b);
+    if (turn < 2) {
+      store<u8>(SEEN + MAX_BLOCKS + b, <u8>(turn + 1));
+      // The fall-through last, so that it comes first in the order.
+      const next = edge(b, turn);
+      if (next >= 0 && !load<u8>(SEEN + next)) {
+        store<u8>(SEEN + next, 1);
+        store<u16>(STACK + top * 2, <u16>next);
+        top++;
+      }
+    } else {
+      top--;
+      store<u16>(ORDER + finished * 2, <u16>b);
+      finished++;
+    }
+  }
+  orderCount = finished;
+  for (let i: u32 = 0; i < finished / 2; i++) {
+    const a = ORDER + i * 2;
+    const z = ORDER + (finished - 1 - i) * 2;
+    const v = load<u16>(a);
+    store<u16>(a, load<u16>(z));
+    store<u16>(z, v);
+  }
+  for (let i: u32 = 0; i < finished; i++) store<u16>(block(ordered(i)), <u16>(i + 1), B_RPO);
+}
+
+const NO_DOMINATOR: u16 = 0xffff;
+
+/** Immediate dominators (Cooper, Harvey and Kennedy). */
+function dominate(): void {
+  for (let b: u32 = 0; b < blockCount; b++) store<u16>(block(b), NO_DOMINATOR, B_IDOM);
+  const first = ordered(0);
+  store<u16>(block(first), <u16>first, B_IDOM);
+  let changed = true;
+  while (changed) {
+    changed = false;
+    for (let i: u32 = 0; i < orderCount; i++) {
+      const b = ordered(i);
+      if (load<u16>(block(b), B_IDOM) == NO_DOMINATOR) continue;
+      for (let e: u32 = 0; e < 2; e++) {
+        const to = edge(b, e);
+        if (to < 0 || <u32>to == first) continue;
+        const old = load<u16>(block(to), B_IDOM);
+        const now = old == NO_DOMINATOR ? <u16>b : <u16>meet(b, old);
+        if (now != old) {
+          store<u16>(block(to), now, B_IDOM);
+          changed = true;
+        }
+      }
+    }
+  }
+}
+
+function meet(a: u32, b: u32): u32 {
+  while (a != b) {
+    while (rpoOf(a) > rpoOf(b)) a = idomOf(a);
+    while (rpoOf(b) > rpoOf(a)) b = idomOf(b);
+  }
+  return a;
+}
+
+function dominates(a: u32, b: u32): bool {
+  while (rpoOf(b) > rpoOf(a)) b = idomOf(b);
+  return a == b;
+}
+
+/** Finds loop headers and merges; edges into loops from their side leave the region. */
+function shape(): void {
+  for (let i: u32 = 0; i < orderCount; i++) {
+    const b = ordered(i);
+    for (let e: u32 = 0; e < 2; e++) {
+      const to = edge(b, e);
+      if (to < 0) continue;
+      if (rpoOf(to) > rpoOf(b)) {
+        store<u16>(block(to), load<u16>(block(to), B_MERGES) + 1, B_MERGES);
+      } else if (dominates(to, b)) {
+        store<u8>(block(to), 1, B_HEADER);
+      } else {
+        store<i16>(block(b) + e * 2, -1, B_SUCC0); // OUT already says where
+      }
+    }
+  }
+}
