@@ -73,7 +73,7 @@ export interface MachineOptions {
   readonly dtb?: FileSource;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
-  /** What executes instructions; the interpreter unless told. */
+  /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
   readonly engine?: EngineName;
   /** Where images are kept, and the Debian mirror they come from. */
   readonly cacheDir?: string;
@@ -86,7 +86,7 @@ export interface MachineOptions {
   readonly trace?: (text: string) => void | Promise<void>;
 }
 
-export type RestoreOptions = Pick<MachineOptions, "trace">;
+export type RestoreOptions = Pick<MachineOptions, "engine" | "trace">;
 
 const DEFAULT_MEMORY = "512M";
 const MAX_HARTS = 8;
@@ -98,8 +98,7 @@ export class Machine extends BaseMachine {
    * @throws MachineError, BootError, ImageError: each with one sentence that says what is wrong
    */
   static async create(options: MachineOptions = {}): Promise<Machine> {
-    const fault = engineFault(options.engine ?? "interpreter");
-    if (fault !== undefined) throw new MachineError(fault);
+    const engine = engineOf(options);
     const module = await coreModule();
     const { boot, memory } = await sources(options);
     const memoryBytes = memorySize(options.memory ?? memory ?? DEFAULT_MEMORY, maxRam(layoutOf(module)));
@@ -109,7 +108,7 @@ export class Machine extends BaseMachine {
     const deterministic = options.deterministic ?? false;
     const plan = planBoot({ ...boot, memoryBytes, harts, gunzip, fdt: { rngSeed: bootSeed(deterministic) } });
     const sbi = boot.bios === "builtin";
-    const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, traced: options.trace !== undefined };
+    const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced: options.trace !== undefined };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -118,12 +117,13 @@ export class Machine extends BaseMachine {
    * @throws MachineError, SnapshotError
    */
   static async restore(source: FileSource, options: RestoreOptions = {}): Promise<Machine> {
+    const engine = engineOf(options);
     const module = await coreModule();
     const snapshot = decodeSnapshot(await readSource(source, "snapshot"));
     const { memoryBytes, harts, sbi, deterministic } = snapshot.header;
     memorySize(memoryBytes, maxRam(layoutOf(module)));
     if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
-    const spec = { memoryBytes, harts, snapshot, sbi, deterministic, traced: options.trace !== undefined };
+    const spec = { memoryBytes, harts, snapshot, sbi, deterministic, engine, traced: options.trace !== undefined };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -139,6 +139,13 @@ export class Machine extends BaseMachine {
     if (options.wait) await this.holdForDebugger();
     return listener;
   }
+}
+
+/** A JavaScript caller may have given anything. */
+function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
+  const fault = engineFault(engine);
+  if (fault !== undefined) throw new MachineError(fault);
+  return engine;
 }
 
 type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb">;

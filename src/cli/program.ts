@@ -42,7 +42,10 @@ export interface BootFlags {
 }
 
 /** Those that don't say what machine it is. */
-export type RunFlags = Pick<BootFlags, "exec" | "expect" | "timeout" | "stats" | "log" | "trace" | "gdb" | "gdbWait">;
+export type RunFlags = Pick<
+  BootFlags,
+  "exec" | "expect" | "timeout" | "stats" | "log" | "trace" | "engine" | "gdb" | "gdbWait"
+>;
 
 /** What the commands do; each gives the status to end with. */
 export interface Actions {
@@ -145,7 +148,6 @@ function machineOptions(): Option[] {
     new Option("--harts <N>", `number of harts, 1 to ${MAX_HARTS}`).argParser(parseHarts),
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
-    new Option("--engine <NAME>", `what executes instructions: ${ENGINES.join(", ")}`).argParser(parseEngine),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
   ];
 }
@@ -159,6 +161,7 @@ function runOptions(): Option[] {
     text("--stats <FILE>", "write statistics as JSON at the end; - is stdout"),
     text("--log <FILE>", "write events and console lines with the seconds since the start"),
     text("--trace <FILE>", "write a line for each instruction"),
+    new Option("--engine <NAME>", `what executes instructions: ${ENGINES.join(", ")}`).argParser(parseEngine),
     new Option("--gdb <PORT>", "listen for GDB at this port of 127.0.0.1; 0 takes any")
       .argParser(parsePort)
       .conflicts("trace"),

@@ -1,7 +1,7 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
 import { OutputFile, writeWhole } from "../../host/node/files.ts";
-import { Machine, type MachineOptions } from "../../node.ts";
+import { Machine, type MachineOptions, type RestoreOptions } from "../../node.ts";
 import { OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
 import type { BootFlags, RunFlags } from "../program.ts";
@@ -37,7 +37,7 @@ export async function save(
 
 /** Goes on with a machine from a file. */
 export function load(path: string, flags: RunFlags, signal: AbortSignal): Promise<number> {
-  return run(flags, (trace) => Machine.restore(path, trace ? { trace: traceInto(trace) } : {}), { signal });
+  return run(flags, (trace) => Machine.restore(path, restoreOptions(flags, trace)), { signal });
 }
 
 interface Whole {
@@ -94,6 +94,10 @@ async function listenForGdb(machine: Machine, port: number, wait: boolean): Prom
     await machine.stop();
     throw error;
   }
+}
+
+function restoreOptions({ engine }: RunFlags, trace: OutputFile | undefined): RestoreOptions {
+  return { ...(engine && { engine }), ...(trace && { trace: traceInto(trace) }) };
 }
 
 /** A trace that waits for its file. */
