@@ -94,6 +94,51 @@ describe("a machine that runs Debian", () => {
   });
 
   test(
+    "makes a command wait whose output isn't taken, and loses none of it",
+    async () => {
+      let bytes = 0;
+      let release: (() => void) | undefined;
+      const gate = new Promise<void>((done) => {
+        release = done;
+      });
+      const total = 8 << 20;
+      const command = vm.exec("dd if=/dev/zero bs=64K count=128 2>/dev/null", {
+        timeout: PATIENCE,
+        stdout: (chunk) => {
+          bytes += chunk.length;
+          return gate;
+        },
+      });
+      let last = -1;
+      while (bytes === 0 || bytes !== last) {
+        last = bytes;
+        await sleep(300);
+      }
+      expect(bytes).toBeLessThan(1 << 20);
+      release!();
+      expect(await command).toEqual({ status: 0, stdout: "", stderr: "" });
+      expect(bytes).toBe(total);
+    },
+    MINUTES,
+  );
+
+  test(
+    "goes on after a command whose owner failed or gave up",
+    async () => {
+      const failing = vm.exec("echo lost; echo too; exit 1", {
+        stdout: () => {
+          throw new Error("disk full");
+        },
+      });
+      await expect(failing).rejects.toThrow("disk full");
+      await expect(vm.exec("sleep 1; echo late", { timeout: 50 })).rejects.toThrow(/hasn't ended within 0\.05 s/);
+      expect((await vm.exec("echo next", { timeout: PATIENCE })).stdout).toBe("next\n");
+      await expect(vm.exec(`: ${"x".repeat(100_000)}`)).rejects.toThrow(/longer than \d+ bytes; put it into a file/);
+    },
+    MINUTES,
+  );
+
+  test(
     "boots again when it is rebooted from inside",
     async () => {
       let resets = 0;
