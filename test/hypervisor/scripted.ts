@@ -43,6 +43,8 @@ const COUNTERS = {
   mmio: 1,
   codeWrites: 1,
   tlbFlushes: 1,
+  regions: 1,
+  regionBytes: 1,
 };
 
 /** Creates whatever it is asked to, and answers all calls but commands. */
