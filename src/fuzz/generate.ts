@@ -14,6 +14,7 @@ import {
   PAGE,
   type Paging,
   type Program,
+  SPANS,
 } from "./program.ts";
 import { chance, choose, type Random, seeded } from "./random.ts";
 import { type RowClass, rowsOf } from "./rows.ts";
@@ -32,7 +33,7 @@ export interface Options {
 }
 
 const bit = (n: number): bigint => 1n << BigInt(n);
-const [SUM, MXR, TVM, TW, TSR] = [bit(18), bit(19), bit(20), bit(21), bit(22)];
+const [SUM, MXR, TVM, TW, TSR, PBMTE] = [bit(18), bit(19), bit(20), bit(21), bit(22), bit(62)];
 /** Off, or dirty from the beginning: when else FS becomes dirty is the implementation's choice (3.1.6.6). */
 const FS_DIRTY = 3n << 13n;
 
@@ -66,7 +67,7 @@ export function generate(seed: number, options: Options): Program {
     mode,
     paging,
     status: randomStatus(random),
-    menvcfg: randomEnvironment(random),
+    menvcfg: randomEnvironment(random) | (chance(random, 2) ? PBMTE : 0n),
     senvcfg: randomEnvironment(random),
     // Most programs cross from one page to the next somewhere.
     start: chance(random, 4) ? random() & 0xffe : PAGE - 2 * (random() % (options.length * 2)),
@@ -80,7 +81,9 @@ export function generate(seed: number, options: Options): Program {
 function randomPaging(random: Random, kinds: readonly DataKind[]): Paging {
   const data = Array.from({ length: DATA_PAGES }, (): DataKind => (chance(random, 3) ? choose(random, kinds) : "rw"));
   data[random() % DATA_PAGES] = "rw";
-  return { levels: choose(random, [3, 4, 5] as const), data, code: choose(random, ["", "r", "rw"] as const) };
+  const span = chance(random, 3) ? choose(random, SPANS) : "page";
+  if (span !== "page") return { span, levels: choose(random, [3, 4, 5] as const), data: data.fill("rw"), code: "rw" };
+  return { span, levels: choose(random, [3, 4, 5] as const), data, code: choose(random, ["", "r", "rw"] as const) };
 }
 
 function randomStatus(random: Random): bigint {
@@ -110,14 +113,16 @@ function randomInputs(random: Random, registers: Registers, runs: number, paging
   for (let run = 0; run < runs; run++) {
     const at = run * INPUT_REGISTERS;
     for (let i = 1; i < INPUT_REGISTERS; i++) inputs[at + i] = edge(random);
-    for (const pointer of registers.pointers) inputs[at + pointer] = BigInt(randomOffset(random, paging !== undefined));
-    const offset = paging ? choose(random, readable) * PAGE + (random() & 0xff8) : 2056 + (random() & 0x1ff8);
+    for (const pointer of registers.pointers)
+      inputs[at + pointer] = BigInt(randomOffset(random, paging?.span === "page"));
+    const offset =
+      paging?.span === "page" ? choose(random, readable) * PAGE + (random() & 0xff8) : 2056 + (random() & 0x1ff8);
     inputs[at + registers.safe] = BigInt(offset);
   }
   return inputs;
 }
 
-/** Near the border of two pages as a rule. Without paging, all that an immediate reaches has to be data. */
+/** Near the border of two pages as a rule. Without pages of its own, all that an immediate reaches has to be data. */
 function randomOffset(random: Random, paging: boolean): number {
   const border = PAGE * (paging ? random() % (DATA_PAGES + 1) : 1 + (random() % (DATA_PAGES - 1)));
   let offset = chance(random, 3) ? 2056 + (random() % (DATA_SIZE - 4400)) : border - 64 + (random() % 72);

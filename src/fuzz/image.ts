@@ -11,7 +11,7 @@ import {
   RAM_BASE,
   RESULT_SIZE,
 } from "./harness.ts";
-import { A as ACCESSED, AddressSpace, D as DIRTY, dataBits, R, randomBase, U, V, W, X } from "./paging.ts";
+import { A as ACCESSED, AddressSpace, D as DIRTY, dataBits, mapSpan, R, randomBase, U, V, W, X } from "./paging.ts";
 import { DATA_PAGES, INPUT_REGISTERS, PAGE, type Program, runsOf } from "./program.ts";
 import { seeded } from "./random.ts";
 
@@ -102,7 +102,7 @@ class Builder {
     const random = seeded(program.seed ^ 0x9a6e);
     const own = Array.from({ length: CODE_PAGES + DATA_PAGES }, (_, i) => from + i * PAGE);
     // Under paging neighbours are anywhere.
-    if (program.paging) own.sort(() => (random() & 1) - 0.5);
+    if (program.paging?.span === "page") own.sort(() => (random() & 1) - 0.5);
     const code = own.slice(0, CODE_PAGES);
     const data = own.slice(CODE_PAGES);
     const log = from + own.length * PAGE;
@@ -153,7 +153,8 @@ class Builder {
     const { mode, paging } = program;
     if (!paging) return { satp: 0n, codeBase: BigInt(code[0]!), dataBase: BigInt(data[0]!) };
     const random = seeded(program.seed ^ 0x7ab1);
-    const key = `${mode}${paging.levels}`;
+    const { span, levels } = paging;
+    const key = `${mode} ${levels} ${span}`;
     let entry = this.#spaces.get(key);
     if (!entry) {
       const memory = {
@@ -167,13 +168,18 @@ class Builder {
         used: 0,
       };
       this.#spaces.set(key, entry);
+      if (span !== "page") mapSpan(entry.space, span, entry.base, RAM_BASE, this.bytes.length, mode);
     }
     const { space } = entry;
+    if (span !== "page") {
+      const at = (physical: number) => entry.base + BigInt(physical - RAM_BASE);
+      return { satp: space.satp, codeBase: at(code[0]!), dataBase: at(data[0]!) };
+    }
     const base = BigInt.asUintN(64, entry.base + BigInt(entry.used++) * STRIDE);
     const user = mode === "U" ? U : 0;
     const rights = X | (paging.code.includes("r") ? R : 0) | (paging.code.includes("w") ? W : 0);
     code.forEach((physical, i) => {
-      space.map(base + CODE_AT + BigInt(i * PAGE), physical, V | ACCESSED | DIRTY | rights | user);
+      space.map(base + CODE_AT + BigInt(i * PAGE), physical, BigInt(V | ACCESSED | DIRTY | rights | user));
     });
     data.forEach((physical, i) => {
       space.map(base + DATA_AT + BigInt(i * PAGE), physical, dataBits(paging.data[i]!, mode));

@@ -32,7 +32,7 @@ export type Node =
 export type Mode = "M" | "S" | "U";
 
 /** What stands in a page of the data area, where there is paging. */
-export const DATA_KINDS = ["rw", "r", "x", "clean", "old", "absent", "other"] as const;
+export const DATA_KINDS = ["rw", "r", "x", "clean", "old", "absent", "other", "uncached", "reserved"] as const;
 export type DataKind = (typeof DATA_KINDS)[number];
 
 export const DATA_PAGES = 4;
@@ -41,7 +41,15 @@ export const DATA_SIZE = DATA_PAGES * PAGE;
 /** Registers that a run starts from: x0 (unused) … x31, f0 … f31. */
 export const INPUT_REGISTERS = 64;
 
+/**
+ * The pages that a program's memory is mapped by: 4 KiB each for itself; 64 KiB
+ * (Svnapot), 2 MiB or 1 GiB, which hold all programs and so only plain data.
+ */
+export const SPANS = ["page", "napot", "mega", "giga"] as const;
+export type Span = (typeof SPANS)[number];
+
 export interface Paging {
+  readonly span: Span;
   /** Levels of page tables: 3 for Sv39, 4 for Sv48, 5 for Sv57. */
   readonly levels: 3 | 4 | 5;
   /** What the pages of data are to this program. */

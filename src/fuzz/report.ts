@@ -12,7 +12,7 @@ const NAMES = [...INTEGER_REGISTERS, ...FLOAT_REGISTERS];
 export function describe(program: Program, slot: Slot, lines: readonly string[]): string {
   const { mode, paging, status, menvcfg, senvcfg } = program;
   const space = paging
-    ? `, Sv${12 + 9 * paging.levels}, data pages ${paging.data.join(" ")} at ${hex(slot.dataBase)}`
+    ? `, Sv${12 + 9 * paging.levels} by ${paging.span}, data pages ${paging.data.join(" ")} at ${hex(slot.dataBase)}`
     : "";
   const out = [`${mode}-mode${space}; mstatus ${hex(status)}, menvcfg ${hex(menvcfg)}, senvcfg ${hex(senvcfg)}`];
   for (let run = 0; run < runsOf(program); run++) {
