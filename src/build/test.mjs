@@ -35,7 +35,9 @@ export async function test(args) {
   const counts = join(ROOT, `dist/test/counts-${process.pid}.json`);
   mkdirSync(join(ROOT, "dist/test"), { recursive: true });
   const reporters = ["--reporter=default", "--reporter=./src/build/count-reporter.mjs"];
-  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--dir", "test", ...reporters, ...args];
+  // For hangs alone: a slow machine fails no test.
+  const patience = ["--testTimeout=300000", "--hookTimeout=600000"];
+  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--dir", "test", ...patience, ...reporters, ...args];
   try {
     const status = await run("node", vitest, { show: true, env: { WARDIAN_TEST_COUNTS: counts } });
     if (!existsSync(counts)) throw new Failure("The tests could not be run to their end; see above.");
