@@ -23,14 +23,14 @@ export const WAIVERS: readonly Waiver[] = [
   {
     what: "QEMU leaves mtval zero where a cache-block instruction is illegal for want of a bit in menvcfg or senvcfg, and 7.2 also where one of Svinval is.",
     manual:
-      'Privileged, 3.1.16: mtval "can optionally also be used to return the faulting instruction bits on an illegal-instruction exception".',
+      'Privileged, Machine Trap Value: "The mtval register can optionally also be used to return the faulting instruction bits on an illegal-instruction exception". Else it is zero.',
     covers: (ours, theirs) =>
       ours.mcause === ILLEGAL && theirs.mtval === 0n && (isCacheBlock(ours.mtval) || isSvinval(ours.mtval)),
   },
   {
     what: "QEMU 7.2 leaves mtval zero at a breakpoint, QEMU 10 gives the address as we do.",
     manual:
-      'Privileged, 3.1.16: "If mtval is written with a nonzero value when a breakpoint ... exception occurs", it has the address; zero is allowed.',
+      'Privileged, Machine Trap Value: "If mtval is written with a nonzero value when a breakpoint, address-misaligned, access-fault, page-fault, or hardware-error exception occurs on an instruction fetch, load, or store, then mtval will contain the faulting virtual address." It may be zero.',
     covers: (ours, theirs) => ours.mcause === BREAKPOINT && theirs.mtval === 0n && ours.mtval === ours.mepc,
   },
 ];
@@ -43,25 +43,37 @@ const isSvinval = (bits: bigint): boolean =>
 /** What programs don't do, each with its reason. */
 export const LEFT_OUT: readonly { readonly what: string; readonly manual: string }[] = [
   {
-    what: "sc where no lr of the same address and size stands before it, or where that lr trapped",
+    what: "sc where no lr of the same address and size stands before it, or where that lr trapped: QEMU fails it without looking at the address, and we trap where the address does",
     manual:
-      'Unprivileged, 13.2 (Zalrsc): an sc "may succeed only if" its reservation is valid and holds the bytes; when else it fails, and whether a failing one traps, is left open.',
+      'Unprivileged, Zalrsc: "An SC may succeed only if no store from another hart to the reservation set can be observed to have occurred between the LR and the SC, and if there is no other SC between the LR and itself in program order." Whether one that must fail traps is not said.',
   },
   {
-    what: "sfence.w.inval and sfence.inval.ir in U-mode, which QEMU executes",
+    what: "sfence.w.inval and sfence.inval.ir in U-mode, which QEMU 10.0 executes",
     manual:
-      "Privileged, Svinval: these are S-mode instructions; their funct7 lies in the space that 2.1 and 3.3 reserve for supervisors, so U-mode has an illegal instruction.",
+      'Privileged, Svinval: "Attempting to execute SFENCE.W.INVAL or SFENCE.INVAL.IR in U-mode raises an illegal-instruction exception."',
   },
   {
-    what: "writes to mepc and sepc of odd values, of which QEMU 10 keeps the lowest bit until it returns",
-    manual: 'Privileged, 3.1.14: "The low bit of mepc (mepc[0]) is always zero."; 12.1.7 says so of sepc.',
+    what: "odd values in mepc and sepc, whose lowest bit QEMU 10.0 keeps",
+    manual:
+      'Privileged, Supervisor Exception Program Counter: "The low bit of sepc (sepc[0]) is always zero." Of mepc it says the same.',
   },
   {
-    what: "mstatus.FS initial or clean at the start: when an instruction makes it dirty may be imprecise",
-    manual: 'Privileged, 3.1.6.6: "an implementation may choose to track the dirtiness ... imprecisely".',
+    what: "mstatus.FS initial or clean at the start",
+    manual:
+      'Privileged, Extension Context Status in mstatus: "Implementations may choose to track the dirtiness of the floating-point register state imprecisely by reporting the state to be dirty even when it has not been modified."',
+  },
+  {
+    what: "CBIE = 2 in menvcfg and senvcfg",
+    manual:
+      "Unprivileged, CMO: that encoding is reserved; what such a write leaves is the implementation's choice (WARL).",
+  },
+  {
+    what: "stores over code without a fence.i behind them",
+    manual:
+      "Unprivileged, Zifencei: stores needn't be visible to instruction fetches until a fence.i; QEMU finishes the block it is in.",
   },
   {
     what: "wfi, which has no end without interrupts, and counters, whose values are each machine's own",
-    manual: "Privileged, 3.1.10 and 3.3.3.",
+    manual: "Privileged, Wait for Interrupt and Hardware Performance Monitor.",
   },
 ];
