@@ -9,7 +9,7 @@ import { fetchedSlots, fetchSlow } from "../mmu/access";
 import { tlbIndex } from "../mmu/tlb";
 import { heat } from "../jit/profile";
 import { decodeSlot } from "./decode";
-import { interpret } from "./dispatch.generated";
+import { interpret, isCalled } from "./dispatch.generated";
 import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
 
 /**
@@ -76,13 +76,19 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       if (load<u16>(u) != OP_JIT) heat(h, <u32>page, <u32>u, 1);
       continue;
     }
-    const handler = load<u32>(HANDLERS + (op << 2));
-    const st: i32 = op == OP_CROSS || op == OP_BREAK ? ST_STEP : call_indirect<i32>(handler >> 1, h, u, n);
-    const step: usize = handler & 1 ? 8 : 16;
-    if (st == ST_OK) {
+    let handler = load<u32>(HANDLERS + (op << 2));
+    let step: usize = handler & 1 ? 8 : 16;
+    let st: i32 = op == OP_CROSS || op == OP_BREAK ? ST_STEP : call_indirect<i32>(handler >> 1, h, u, n);
+    while (st == ST_OK) {
       u += step;
-      continue;
+      const next = load<u16>(u);
+      if (n == 0 || !isCalled(next)) break;
+      n--;
+      handler = load<u32>(HANDLERS + (<u32>next << 2));
+      step = handler & 1 ? 8 : 16;
+      st = call_indirect<i32>(handler >> 1, h, u, n);
     }
+    if (st == ST_OK) continue;
     if (st == ST_EVENT) u += step; // it has retired, and the next one is due
     else if (st != ST_JUMP) n++; // it has not
     if (st != ST_JUMP) setPc(h, vbase + ((u - page) >> 2));

@@ -39,6 +39,11 @@ const INLINE: ReadonlySet<string> = new Set(
   ].flatMap((names) => names.split(" ")),
 );
 
+/** In the loop as long as it is the common case: `<name>_common` in assembly/exec/float. */
+const GUARDED: ReadonlySet<string> = new Set(
+  "fld fsd flw fsw fadd.d fsub.d fmul.d fdiv.d fadd.s fsub.s fmul.s fsgnj.d flt.d fle.d".split(" "),
+);
+
 /** Loads and stores: size in bytes, and how a loaded value is read. */
 const MEMORY: Readonly<Record<string, { size: number; type: string; store?: true }>> = {
   lb: { size: 1, type: "i8" },
@@ -75,9 +80,10 @@ function missHandler(name: string): string {
   return `(h: usize, u: usize, n: i32): i32 => ${call}`;
 }
 
-type Kind = "memory" | "plain" | "pc" | "branch" | "jal" | "jalr" | "called";
+type Kind = "memory" | "guarded" | "plain" | "pc" | "branch" | "jal" | "jalr" | "called";
 
 function kindOf(base: Row): Kind {
+  if (GUARDED.has(base.name)) return "guarded";
   if (!INLINE.has(base.name)) return "called";
   if (base.name in MEMORY) return "memory";
   if (base.name === "auipc") return "pc";
@@ -95,6 +101,8 @@ function codeOf(row: Row, base: Row, far: boolean): string | undefined {
   switch (kindOf(base)) {
     case "memory":
       return `${memoryCode(base.name)} u += ${step};`;
+    case "guarded":
+      return `if (!${call}_common(h, u)) return leaveSlow(u, n, page, vbase); u += ${step};`;
     case "plain":
       return `${call}(h, u); u += ${step};`;
     case "pc":
@@ -129,21 +137,24 @@ function slowHandler(base: Row): string {
   return kindOf(base) === "memory" ? missHandler(base.name) : wrapped(base);
 }
 
-const leaves = (kind: Kind): boolean => kind === "called" || kind === "memory";
+const leaves = (kind: Kind): boolean => kind === "called" || kind === "memory" || kind === "guarded";
 
 /** @returns the text of assembly/exec/dispatch.generated.ts, without its header */
 export function generateDispatch(rows: readonly Row[], fusions: readonly Fusion[]): string {
   const byName = new Map(rows.map((row) => [row.name, row]));
   const baseOf = (row: Row) => byName.get(executedAs(row.name))!;
   const rooms = new Map<string, Set<string>>();
+  const commons = new Set<string>();
   const cases: string[] = [];
   const handlers: string[] = [];
   const ops: string[] = [];
+  const called: string[] = [];
   for (const row of rows) {
     const base = baseOf(row);
     const code = codeOf(row, base, false);
     ops.push(opName(row.name));
     if (code) cases.push(caseOf(opName(row.name), code));
+    else called.push(opName(row.name));
     if (base.flags.far) {
       ops.push(farOpName(row.name));
       cases.push(caseOf(farOpName(row.name), codeOf(row, base, true)!));
@@ -156,6 +167,7 @@ export function generateDispatch(rows: readonly Row[], fusions: readonly Fusion[
     const room = roomOf(base);
     if (!rooms.has(room)) rooms.set(room, new Set());
     rooms.get(room)!.add(handlerName(base.name));
+    if (kind === "guarded") commons.add(`${handlerName(base.name)}_common`);
   }
   for (const { name, first, second } of fusions) {
     const code = [first, second].map((row) => codeOf(row, baseOf(row), false));
@@ -175,6 +187,7 @@ import {
 } from "../isa/ops.generated";
 import { ${fusions.map((fusion) => fusion.name).join(", ")} } from "../isa/fusion.generated";
 import { tlbIndex } from "../mmu/tlb";
+import { ${[...commons].join(", ")} } from "./float";
 import { LEFT_SLOW, leaveBudget, leaveJump, leaveSlow } from "./leave";
 import { entry, loadMiss, SIGN, storeMiss, tagged } from "./memory";
 ${imports.join("\n")}
@@ -184,10 +197,18 @@ ${imports.join("\n")}
   store<u32>(HANDLERS + (<u32>op << 2), handler.index << 1 | (size >> 1 & 1));
 }
 
+/** One byte per op: 1 when the loop has no case for it, so that there is no use in going back there. */
+const CALLED = memory.data(<i32>HANDLERS_SIZE >> 2);
+
+/** Has the op a handler only? */
+// @ts-ignore: decorator
+@inline export function isCalled(op: u16): bool { return load<u8>(CALLED + op) != 0; }
+
 /** Fills the table of handlers: index of the function × 2, + 1 when the instruction is compressed. */
 export function fillHandlers(): void {
   for (let op: u32 = 0; op < HANDLERS_SIZE >> 2; op++) handle(<u16>op, 4, (h: usize, u: usize, n: i32): i32 => illegal(h));
 ${handlers.join("\n")}
+${called.map((name) => `  store<u8>(CALLED + ${name}, 1);`).join("\n")}
 }
 
 /**

@@ -1,0 +1,96 @@
+/**
+ * Floating point within the loop against the exact functions: once NX is raised,
+ * the loop takes WebAssembly's own result where it believes it the same. The
+ * functions themselves are held to QEMU elsewhere.
+ */
+
+import { expect, test } from "vitest";
+import { encode } from "../../src/isa/encode.ts";
+import { seeded } from "../isa/random.ts";
+import { makeMachine, RAM_BASE } from "../support/machine.ts";
+
+const machine = makeMachine();
+const { core } = machine;
+const { H_F, H_FCSR, H_MSTATUS } = core.abi as Record<string, number>;
+const NX = 1;
+const FS_INITIAL = 1n;
+const FS_DIRTY = 3n;
+
+const DOUBLES = [
+  0x0000_0000_0000_0000n,
+  0x8000_0000_0000_0000n,
+  0x0000_0000_0000_0001n, // least subnormal
+  0x000f_ffff_ffff_ffffn, // greatest subnormal
+  0x0010_0000_0000_0000n, // least normal
+  0x801f_ffff_ffff_ffffn,
+  0x3ff0_0000_0000_0000n, // 1
+  0xbff0_0000_0000_0001n,
+  0x7fef_ffff_ffff_ffffn, // greatest finite
+  0x7ff0_0000_0000_0000n, // infinity
+  0xfff0_0000_0000_0000n,
+  0x7ff8_0000_0000_0000n, // quiet NaN
+  0x7ff0_0000_0000_0001n, // signalling NaN
+];
+const SINGLES = [0, 0x8000_0000, 1, 0x007f_ffff, 0x0080_0000, 0x80ff_ffff, 0x3f80_0000, 0xbf80_0001, 0x7f7f_ffff]
+  .concat([0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x7f80_0001])
+  .map((bits) => 0xffff_ffff_0000_0000n | BigInt(bits));
+
+/** Special numbers, numbers of all magnitudes, and those near 1. */
+function operands(single: boolean, random: () => number): bigint[] {
+  const values = single ? [...SINGLES, 0x3ff0_0000_3f80_0000n] : [...DOUBLES]; // one of them isn't boxed
+  for (let i = 0; i < 12; i++) {
+    const near = BigInt(random() & 3);
+    const low = BigInt(random());
+    const high = BigInt(random());
+    if (single) values.push(0xffff_ffff_0000_0000n | (i & 1 ? low : 0x3f00_0000n + (near << 23n) + (low >> 10n)));
+    else values.push((high << 32n) | low, ((0x3fen + near) << 52n) | ((high & 0xf_ffffn) << 32n) | low);
+  }
+  return values;
+}
+
+/** f1 and x1 = op(f2, f3), and fcsr after it; `exactly` keeps the loop from its own ways. */
+function execute(raw: number, a: bigint, b: bigint, mode: number, exactly: boolean): unknown {
+  machine.writeU64(RAM_BASE, BigInt(raw));
+  machine.setPc(RAM_BASE);
+  machine.setField("H_MSTATUS", (exactly ? FS_INITIAL : FS_DIRTY) << 13n);
+  core.setHartU32(0, H_FCSR!, (mode << 5) | (exactly ? 0 : NX));
+  core.setX(0, 1, 0n);
+  for (const [register, value] of [0n, a, b].entries()) core.setHartU64(0, H_F! + (register + 1) * 8, value);
+  expect(core.calls.run(0, 1)).toBe(core.abi.RUN_BUDGET);
+  return [machine.f(1), machine.x(1), core.hartU32(0, H_FCSR!) | NX];
+}
+
+test.each([
+  ...["fadd.d", "fsub.d", "fmul.d", "fdiv.d", "fadd.s", "fsub.s", "fmul.s"].map((name) => [name] as const),
+  ...["fsgnj.d", "flt.d", "fle.d"].map((name) => [name] as const),
+])("%s has the exact function's value and flags", (name) => {
+  const random = seeded(name.length * 7 + name.charCodeAt(2));
+  const values = operands(name.endsWith(".s"), random);
+  const raw = encode(name, name.startsWith("fl") ? { rd: 1, fs1: 2, fs2: 3 } : { fd: 1, fs1: 2, fs2: 3 });
+  for (const a of values) {
+    for (const b of values) {
+      for (const mode of [0, 2, 3])
+        expect(execute(raw, a, b, mode, false), `${a.toString(16)}, ${b.toString(16)}, mode ${mode}`).toEqual(
+          execute(raw, a, b, mode, true),
+        );
+    }
+  }
+});
+
+test("FP that is off still traps", () => {
+  for (const [name, fields] of [
+    ["fadd.d", { fd: 1, fs1: 2, fs2: 3 }],
+    ["fld", { fd: 1, rs1: 0, imm: 0 }],
+    ["fsd", { rs1: 0, fs2: 1, imm: 0 }],
+    ["flt.d", { rd: 1, fs1: 2, fs2: 3 }],
+  ] as const) {
+    machine.core.calls.resetAll();
+    machine.setField("H_MTVEC", BigInt(RAM_BASE + 0x100));
+    machine.writeU64(RAM_BASE, BigInt(encode(name, fields)));
+    machine.setPc(RAM_BASE);
+    core.setHartU32(0, H_FCSR!, NX);
+    core.setHartU64(0, H_MSTATUS!, 0n);
+    core.calls.run(0, 1);
+    expect(machine.field("H_MCAUSE"), name).toBe(2n);
+  }
+});
