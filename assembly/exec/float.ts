@@ -153,7 +153,7 @@ const NX: u32 = 1; // of fcsr, whose bits 7..5 are frm
   const a = double(f(h, B(u)));
   const b = double(rs2(h, u));
   if (!dirty(h) || a != a || b != b) return false;
-  rd(h, u, <i64>(a < b));
+  rd(h, u, a < b ? 1 : 0);
   return true;
 }
 
@@ -162,6 +162,6 @@ const NX: u32 = 1; // of fcsr, whose bits 7..5 are frm
   const a = double(f(h, B(u)));
   const b = double(rs2(h, u));
   if (!dirty(h) || a != a || b != b) return false;
-  rd(h, u, <i64>(a <= b));
+  rd(h, u, a <= b ? 1 : 0);
   return true;
 }
