@@ -4,7 +4,7 @@ import {
   DEV_MACHINE, H_INSTRET, H_INSTRET_END, H_LEFT, H_STATE, H_TIME_BIAS, HART_RUNNING, HART_STOPPED, M_CURRENT, M_HARTS, M_TICK,
 } from "../abi";
 import { rtcTick } from "../devices/rtc";
-import { clockDeadline, timerDeadline } from "../devices/timer";
+import { clockDeadline, timerDeadline, timerLines } from "../devices/timer";
 import { interruptsEnabled } from "../hart/interrupt";
 import { hartAt } from "../hart/state";
 import { counted, NEVER, timeNow, TICK_NS } from "../hart/time";
@@ -33,8 +33,10 @@ function ticksToEvent(): u64 {
     const h = view(i);
     const state = load<u32>(h, H_STATE);
     if (state == HART_STOPPED) continue;
-    if (state == HART_RUNNING || interruptsEnabled(h)) return 0;
+    // A timer may have gone off since the hart looked: it is pending, and no deadline any more.
     const now = timeNow();
+    timerLines(h, i, now);
+    if (state == HART_RUNNING || interruptsEnabled(h)) return 0;
     const deadline = timerDeadline(h, i, now);
     if (deadline != NEVER && deadline - now < least) least = deadline - now;
   }

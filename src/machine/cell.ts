@@ -202,20 +202,13 @@ export class Cell {
     if (this.#skip && !this.#pushed) this.core.calls.skipIdle();
     this.#skip = false;
     for (;;) {
-      let idle = this.#step();
+      const idle = this.#step();
       if (typeof idle === "object") return idle;
       if (idle) {
-        // A timer may have gone off after its hart looked and before idleTime, which counts
-        // those to come: nothing is to do only if another round finds nothing either.
-        const before = this.retired;
         const nanoseconds = this.core.calls.idleTime();
         if (nanoseconds !== 0) {
-          idle = this.#step();
-          if (typeof idle === "object") return idle;
-          if (idle && this.retired === before) {
-            this.#skip = this.options.deterministic;
-            return { state: "idle", nanoseconds: nanoseconds < 0 ? undefined : nanoseconds };
-          }
+          this.#skip = this.options.deterministic;
+          return { state: "idle", nanoseconds: nanoseconds < 0 ? undefined : nanoseconds };
         }
       }
       if (this.#host.now() >= until) return { state: "busy" };
@@ -229,15 +222,10 @@ export class Cell {
    * @returns how it ended, if it did; "idle" if nothing will ever happen by itself
    */
   rounds(count: number): Exit | "idle" | undefined {
-    let before: bigint | undefined;
     for (let i = 0; i < count; i++) {
       const idle = this.#step();
       if (typeof idle === "object") return idle.state === "exit" ? idle.exit : "idle";
-      // As in a slice, what is idle twice is idle.
-      if (!idle || this.door.pending) before = undefined;
-      else if (this.retired !== before) before = this.retired;
-      else if (this.core.calls.skipIdle()) before = undefined;
-      else return "idle";
+      if (idle && !this.door.pending && !this.core.calls.skipIdle()) return "idle";
     }
     return undefined;
   }

@@ -180,3 +180,17 @@ describe("WFI", () => {
     expect(perform(machine, "wfi", {}, M)).toBeUndefined();
   });
 });
+
+test("a timer that goes off after its hart looked is something to do at once", () => {
+  let now = 0;
+  const machine = makeMachine({ counted: false, devices: true, host: { ticks: () => now } });
+  machine.load(new Assembler().op("wfi"));
+  const { calls, abi } = machine.core;
+  machine.core.setHartU64(0, abi.H_MIE!, 1n << 7n);
+  machine.core.view.setBigUint64(abi.DEV_ACLINT! + abi.ACLINT_MTIMECMP!, 1000n, true);
+  expect(calls.run(0, 100)).toBe(abi.RUN_IDLE);
+  expect(calls.idleTime()).toBe(100_000); // ns, of 1000 ticks
+  now = 1001;
+  expect(calls.idleTime()).toBe(0);
+  expect(calls.run(0, 1)).not.toBe(abi.RUN_IDLE);
+});
