@@ -89,8 +89,10 @@ export const H_BANK_CLOCK: u32 = H_PMP_ACTIVE + 4; // u32: next TLB bank to reus
 export const H_TLB_GEN: u32 = H_BANK_CLOCK + 4;
 /** u32: what a compiled region leaves of its budget. */
 export const H_JIT_N: u32 = H_TLB_GEN + 4;
+/** u32: ST_*, with which compiled code leaves when its answer says so. */
+export const H_JIT_STATUS: u32 = H_JIT_N + 4;
 /** u64: where helpers of compiled code leave a loaded value. */
-export const H_JIT_VALUE: u32 = H_JIT_N + 4 + 4;
+export const H_JIT_VALUE: u32 = H_JIT_STATUS + 4;
 export const H_OPAQUE: u32 = H_JIT_VALUE + 8; // u64: SBI hart_start's opaque
 export const H_COUNTERS: u32 = H_OPAQUE + 8; // engine counters, CT_* × u64
 export const CT_TLB_MISS: u32 = 0;
@@ -191,10 +193,14 @@ export const UOP_HEADER: u32 = 16;
 export const UOP_PAGE: u32 = UOP_HEADER + (UOP_SLOTS + 1) * 8;
 export const UOP_STRIDE: u32 = (UOP_PAGE + 63) & ~63;
 export const UOP_PAGES: u32 = 4096;
-/** The translator: the module being written, its notes, and micro-ops for the handlers that regions call. */
+/** The translator: a module, the bodies of its functions, branch hints, notes, and micro-ops for handlers that regions call. */
 export const JIT_BUFFER: u32 = (CODE_OF + MAX_RAM_PAGES * 4 + 63) & ~63;
-export const JIT_BUFFER_SIZE: u32 = 0x80000;
-export const JIT_WORK: u32 = JIT_BUFFER + JIT_BUFFER_SIZE;
+export const JIT_BUFFER_SIZE: u32 = 0xc0000;
+export const JIT_BODIES: u32 = JIT_BUFFER + JIT_BUFFER_SIZE;
+export const JIT_BODIES_SIZE: u32 = 0x80000;
+export const JIT_HINTS: u32 = JIT_BODIES + JIT_BODIES_SIZE; // { function u32, offset u32 | likely << 31 }
+export const JIT_HINTS_SIZE: u32 = 0x20000;
+export const JIT_WORK: u32 = JIT_HINTS + JIT_HINTS_SIZE;
 export const JIT_WORK_SIZE: u32 = 0x20000;
 export const JIT_UOPS: u32 = JIT_WORK + JIT_WORK_SIZE;
 export const JIT_UOPS_SIZE: u32 = 0x80000;

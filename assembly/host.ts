@@ -12,12 +12,13 @@ export declare function hostWallclock(): f64;
 
 /**
  * Compiles the module at [address, address + length) of linear memory and puts
- * its function "f" into the table, as region number `region` in place of what
- * had that number before. @returns its index in the table, or -1
+ * its functions "a", "b" and so on into the table, as the `count` regions from
+ * number `region` in place of what had those numbers before.
+ * @returns the first one's index in the table, or -1
  */
 // @ts-ignore: decorator
 @external("host", "compile")
-export declare function hostCompile(address: u32, length: u32, region: u32): i32;
+export declare function hostCompile(address: u32, length: u32, region: u32, count: u32): i32;
 
 /** Load from a TypeScript device; `size` is 1, 2, 4 or 8. */
 // @ts-ignore: decorator

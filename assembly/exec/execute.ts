@@ -1,7 +1,7 @@
 /** Execution until something happens: the hot loop, and the handlers that it leaves for. */
 
 import {
-  H_INSTRET, H_INSTRET_END, H_JIT_N, H_PC, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
+  H_INSTRET, H_INSTRET_END, H_JIT_N, H_JIT_STATUS, H_PC, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_OK, ST_STEP, TLB_FETCH,
 } from "../abi";
 import { setPc } from "../hart/state";
 import { OP_BREAK, OP_CROSS, OP_DECODE, OP_JIT } from "../isa/ops.generated";
@@ -52,13 +52,13 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
       continue;
     }
     if (op == OP_JIT) {
-      const st = call_indirect<i32>(load<u32>(u, 4), h, n + 1, vbase);
+      const target = call_indirect<u64>(load<u32>(u, 4), h, n + 1, vbase, 0);
       n = load<i32>(h, H_JIT_N);
-      if (st != ST_OK) {
+      store<u64>(h, target & ~1, H_PC);
+      if (target & 1) {
         store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
-        return st;
+        return load<i32>(h, H_JIT_STATUS);
       }
-      const target = load<u64>(h, H_PC);
       const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
       vbase = target & ~4095;
       if (load<u64>(e) == vbase) {

@@ -1,6 +1,6 @@
 /** Writes the bytes of a WebAssembly module (Core Specification 5: Binary Format). */
 
-import { JIT_BUFFER, JIT_BUFFER_SIZE } from "../abi";
+import { JIT_BODIES, JIT_BODIES_SIZE, JIT_HINTS, JIT_HINTS_SIZE } from "../abi";
 
 // Value types.
 export const I32: u8 = 0x7f;
@@ -16,6 +16,7 @@ export const END: u8 = 0x0b;
 export const BR: u8 = 0x0c;
 export const BR_IF: u8 = 0x0d;
 export const RETURN: u8 = 0x0f;
+export const CALL: u8 = 0x10;
 export const CALL_INDIRECT: u8 = 0x11;
 export const RETURN_CALL_INDIRECT: u8 = 0x13;
 export const SELECT: u8 = 0x1b;
@@ -42,6 +43,7 @@ export const I32_EQZ: u8 = 0x45;
 export const I32_EQ: u8 = 0x46;
 export const I32_NE: u8 = 0x47;
 export const I32_LT_S: u8 = 0x48;
+export const I32_GE_S: u8 = 0x4e;
 export const I32_GE_U: u8 = 0x4f;
 export const I64_EQZ: u8 = 0x50;
 export const I64_EQ: u8 = 0x51;
@@ -89,17 +91,50 @@ export const I64_EXTEND32_S: u8 = 0xc4;
 
 let at: usize = 0;
 
-export function emitStart(): void {
-  at = JIT_BUFFER;
+/** Where the next byte goes. */
+export function emitTo(address: usize): void {
+  at = address;
 }
 
-export function emitted(): u32 {
-  return <u32>(at - JIT_BUFFER);
+export function emitted(): usize {
+  return at;
 }
 
-/** Whether the buffer is so full that the next instruction might not fit. */
+/** Whether the buffer of bodies is so full that the next instruction might not fit. */
 export function emitFull(): bool {
-  return at > JIT_BUFFER + JIT_BUFFER_SIZE - 4096;
+  return at > JIT_BODIES + JIT_BODIES_SIZE - 4096 || hintCount == MOST_HINTS;
+}
+
+// ---- Branch hints (the proposal's custom section "metadata.code.branch_hint") -----------
+
+const MOST_HINTS: u32 = JIT_HINTS_SIZE >> 3;
+export let hintCount: u32 = 0;
+let bodyStart: usize = 0;
+let bodyIndex: u32 = 0;
+
+export function hintsStart(count: u32): void {
+  hintCount = count;
+}
+
+/** The body of a function begins here: hints count from its locals. */
+export function hintsFor(index: u32): void {
+  bodyIndex = index;
+  bodyStart = at;
+}
+
+/** The `if` or `br_if` that is written next is seldom (0) or mostly (1) true. */
+export function hint(likely: u32): void {
+  if (hintCount == MOST_HINTS) return;
+  store<u32>(JIT_HINTS + (hintCount << 3), bodyIndex);
+  store<u32>(JIT_HINTS + (hintCount << 3), <u32>(at - bodyStart) | (likely << 31), 4);
+  hintCount++;
+}
+
+/** An `if` that is seldom true. */
+export function seldom(): void {
+  hint(0);
+  byte(IF);
+  byte(VOID);
 }
 
 export function byte(v: u32): void {

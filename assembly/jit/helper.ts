@@ -1,11 +1,12 @@
 /**
  * What compiled code calls, by way of the table: the slow paths of loads and
  * stores, and the interpreter's handlers. The caller has set H_PC to the
- * instruction. Each returns ST_OK, or has set H_PC and H_JIT_N for leaving.
+ * instruction. Each returns ST_OK, or has set H_PC, H_JIT_N and H_JIT_STATUS for
+ * leaving.
  */
 
 import {
-  CT_CODE_WRITE, DEV_MACHINE, H_COUNTERS, H_JIT_N, H_JIT_VALUE, H_PC, H_X, JIT_UOPS, JIT_UOPS_SIZE, M_JIT_UOPS, ST_EVENT, ST_JUMP,
+  CT_CODE_WRITE, DEV_MACHINE, H_COUNTERS, H_JIT_N, H_JIT_STATUS, H_JIT_VALUE, H_PC, H_X, JIT_UOPS, JIT_UOPS_SIZE, M_JIT_UOPS, ST_EVENT, ST_JUMP,
   ST_OK,
 } from "../abi";
 import { noteLeft } from "../hart/state";
@@ -13,17 +14,21 @@ import { loaded, loadSlow, storeSlow } from "../mmu/access";
 
 const SIGN: u32 = 0x100;
 
+function leave(h: usize, n: i32, st: i32): i32 {
+  store<i32>(h, n, H_JIT_N);
+  store<i32>(h, st, H_JIT_STATUS);
+  return st;
+}
+
 /** It has retired, and the region ends behind it. */
 function leaveBehind(h: usize, n: i32, size: u32): i32 {
   store<u64>(h, load<u64>(h, H_PC) + size, H_PC);
-  store<i32>(h, n, H_JIT_N);
-  return ST_EVENT;
+  return leave(h, n, ST_EVENT);
 }
 
 /** It has not retired. */
 function leaveAt(h: usize, n: i32, st: i32): i32 {
-  store<i32>(h, n + 1, H_JIT_N);
-  return st;
+  return leave(h, n + 1, st);
 }
 
 /** @param info  kind as of exec/memory | rd << 16 | instruction's size << 24 */
@@ -61,10 +66,7 @@ export function jitCall(h: usize, u: usize, n: i32, info: u32): i32 {
   const st = call_indirect<i32>(info & 0xff_ffff, h, u, n);
   if (st == ST_OK && codeWrites(h) == writes) return ST_OK;
   if (st == ST_OK || st == ST_EVENT) return leaveBehind(h, n, info >> 24);
-  if (st == ST_JUMP) {
-    store<i32>(h, n, H_JIT_N);
-    return ST_JUMP;
-  }
+  if (st == ST_JUMP) return leave(h, n, st);
   return leaveAt(h, n, st);
 }
 

@@ -12,9 +12,11 @@ import {
 import {
   access, BLOCK, branch, BR_IF, byte, END, get, I32_AND, I32_EQZ, I32_GE_U, I32_LOAD, I32_NE, I32_OR, I32_SHL, I32_STORE, I32_SUB,
   I32_WRAP, I64_AND, I64_EXTEND_I32_U, I64_GE_U, I64_LOAD, I64_LOAD32_U, I64_OR, I64_SHL, I64_STORE, I64_STORE32, I64_SUB, I64_XOR,
-  i32c, i64c, tee, unsigned, VOID,
+  hint, i32c, i64c, tee, unsigned, VOID,
 } from "./emit";
-import { address, begin, end, hits, L_HART, L_STATUS, L_TEMP, linear, lowerCall, x } from "./parts";
+import {
+  address, dirty, end, flush, hits, know, L_HART, L_STATUS, L_TEMP, linear, lowerCall, need, pending, ready, x,
+} from "./parts";
 import { op, opA, opB, opImm } from "./region";
 
 const F64_LOAD: u8 = 0x2b;
@@ -34,12 +36,14 @@ const BOX: i64 = 0xffff_ffff << 32;
 
 /** To the handler, if what is on the stack is not 0. */
 function slowIf(): void {
+  hint(0);
   byte(BR_IF);
   unsigned(0);
 }
 
 /** Opens the two blocks: a branch to label 0 goes to the handler. */
 function open(): void {
+  flush();
   byte(BLOCK);
   byte(VOID);
   byte(BLOCK);
@@ -52,15 +56,19 @@ function open(): void {
   slowIf();
 }
 
-function close(offset: i32, after: u32): void {
+function close(offset: i32): void {
   branch(1);
   byte(END);
-  lowerCall(offset, after);
+  // On this way the destination hasn't been written yet.
+  const stale = dirty;
+  know(ready, 0, pending);
+  lowerCall(offset);
+  know(ready, stale, pending);
   byte(END);
 }
 
 /** mstatus.FS is dirty. */
-function dirty(): void {
+function fsDirty(): void {
   get(L_HART);
   get(L_HART);
   access(I32_LOAD, H_MSTATUS);
@@ -72,7 +80,8 @@ function dirty(): void {
 // @ts-ignore: decorator
 @inline function fAt(r: u32): u32 { return H_F + r * 8; }
 
-function loadFloat(size: u32, offset: i32, after: u32): void {
+function loadFloat(size: u32, offset: i32): void {
+  need(opB);
   open();
   address();
   hits(0, size);
@@ -88,11 +97,12 @@ function loadFloat(size: u32, offset: i32, after: u32): void {
     byte(I64_OR);
   }
   access(I64_STORE, fAt(opA));
-  dirty();
-  close(offset, after);
+  fsDirty();
+  close(offset);
 }
 
-function storeFloat(size: u32, offset: i32, after: u32): void {
+function storeFloat(size: u32, offset: i32): void {
+  need(opB);
   open();
   address();
   hits(TLB_STORE, size);
@@ -102,7 +112,7 @@ function storeFloat(size: u32, offset: i32, after: u32): void {
   get(L_HART);
   access(I64_LOAD, fAt(opA));
   access(size == 8 ? I64_STORE : I64_STORE32, 0);
-  close(offset, after);
+  close(offset);
 }
 
 /** Static or dynamic rounding to nearest even, and NX set: else the handler. */
@@ -122,9 +132,9 @@ function roundsOtherwise(): bool {
   return rm != 0 && rm != 7;
 }
 
-function double(code: u8, operands: u32, offset: i32, after: u32): void {
+function double(code: u8, operands: u32, offset: i32): void {
   if (roundsOtherwise()) {
-    lowerCall(offset, after);
+    lowerCall(offset);
     return;
   }
   open();
@@ -149,8 +159,8 @@ function double(code: u8, operands: u32, offset: i32, after: u32): void {
   get(L_HART);
   get(L_TEMP);
   access(I64_STORE, fAt(opA));
-  dirty();
-  close(offset, after);
+  fsDirty();
+  close(offset);
 }
 
 /** The handler takes what isn't boxed. */
@@ -162,9 +172,9 @@ function boxed(r: u32): void {
   slowIf();
 }
 
-function single(code: u8, operands: u32, offset: i32, after: u32): void {
+function single(code: u8, operands: u32, offset: i32): void {
   if (roundsOtherwise()) {
-    lowerCall(offset, after);
+    lowerCall(offset);
     return;
   }
   open();
@@ -193,12 +203,12 @@ function single(code: u8, operands: u32, offset: i32, after: u32): void {
   i64c(BOX);
   byte(I64_OR);
   access(I64_STORE, fAt(opA));
-  dirty();
-  close(offset, after);
+  fsDirty();
+  close(offset);
 }
 
 /** Comparisons of numbers; NaNs go to the handler, which knows the flags. */
-function compareDouble(code: u8, offset: i32, after: u32): void {
+function compareDouble(code: u8, offset: i32): void {
   open();
   for (let i: u32 = 0; i < 2; i++) {
     const r = i ? <u32>opImm & 31 : opB;
@@ -210,7 +220,6 @@ function compareDouble(code: u8, offset: i32, after: u32): void {
     byte(I32_EQZ);
     slowIf();
   }
-  begin();
   get(L_HART);
   access(F64_LOAD, fAt(opB));
   get(L_HART);
@@ -218,14 +227,14 @@ function compareDouble(code: u8, offset: i32, after: u32): void {
   byte(code);
   byte(I64_EXTEND_I32_U);
   end();
-  close(offset, after);
+  close(offset);
 }
 
 const SIGN_COPY: u32 = 0;
 const SIGN_NOT: u32 = 1;
 const SIGN_XOR: u32 = 2;
 
-function signDouble(how: u32, offset: i32, after: u32): void {
+function signDouble(how: u32, offset: i32): void {
   open();
   get(L_HART);
   get(L_HART);
@@ -244,51 +253,52 @@ function signDouble(how: u32, offset: i32, after: u32): void {
   byte(I64_AND);
   byte(how == SIGN_XOR ? I64_XOR : I64_OR);
   access(I64_STORE, fAt(opA));
-  dirty();
-  close(offset, after);
+  fsDirty();
+  close(offset);
 }
 
 /** @returns false: not one of these */
-export function lowerFp(offset: i32, after: u32): bool {
+export function lowerFp(offset: i32): bool {
   switch (<i32>op) {
-    case OP_FLD: loadFloat(8, offset, after); return true;
-    case OP_FLW: loadFloat(4, offset, after); return true;
-    case OP_FSD: storeFloat(8, offset, after); return true;
-    case OP_FSW: storeFloat(4, offset, after); return true;
-    case OP_FADD_D: double(0xa0, 2, offset, after); return true;
-    case OP_FSUB_D: double(0xa1, 2, offset, after); return true;
-    case OP_FMUL_D: double(0xa2, 2, offset, after); return true;
-    case OP_FDIV_D: double(0xa3, 2, offset, after); return true;
-    case OP_FSQRT_D: double(F64_SQRT, 1, offset, after); return true;
-    case OP_FADD_S: single(0x92, 2, offset, after); return true;
-    case OP_FSUB_S: single(0x93, 2, offset, after); return true;
-    case OP_FMUL_S: single(0x94, 2, offset, after); return true;
-    case OP_FDIV_S: single(0x95, 2, offset, after); return true;
-    case OP_FSQRT_S: single(F32_SQRT, 1, offset, after); return true;
-    case OP_FEQ_D: compareDouble(F64_EQ, offset, after); return true;
-    case OP_FLT_D: compareDouble(F64_LT, offset, after); return true;
-    case OP_FLE_D: compareDouble(F64_LE, offset, after); return true;
-    case OP_FSGNJ_D: signDouble(SIGN_COPY, offset, after); return true;
-    case OP_FSGNJN_D: signDouble(SIGN_NOT, offset, after); return true;
-    case OP_FSGNJX_D: signDouble(SIGN_XOR, offset, after); return true;
+    case OP_FLD: loadFloat(8, offset); return true;
+    case OP_FLW: loadFloat(4, offset); return true;
+    case OP_FSD: storeFloat(8, offset); return true;
+    case OP_FSW: storeFloat(4, offset); return true;
+    case OP_FADD_D: double(0xa0, 2, offset); return true;
+    case OP_FSUB_D: double(0xa1, 2, offset); return true;
+    case OP_FMUL_D: double(0xa2, 2, offset); return true;
+    case OP_FDIV_D: double(0xa3, 2, offset); return true;
+    case OP_FSQRT_D: double(F64_SQRT, 1, offset); return true;
+    case OP_FADD_S: single(0x92, 2, offset); return true;
+    case OP_FSUB_S: single(0x93, 2, offset); return true;
+    case OP_FMUL_S: single(0x94, 2, offset); return true;
+    case OP_FDIV_S: single(0x95, 2, offset); return true;
+    case OP_FSQRT_S: single(F32_SQRT, 1, offset); return true;
+    case OP_FEQ_D: compareDouble(F64_EQ, offset); return true;
+    case OP_FLT_D: compareDouble(F64_LT, offset); return true;
+    case OP_FLE_D: compareDouble(F64_LE, offset); return true;
+    case OP_FSGNJ_D: signDouble(SIGN_COPY, offset); return true;
+    case OP_FSGNJN_D: signDouble(SIGN_NOT, offset); return true;
+    case OP_FSGNJX_D: signDouble(SIGN_XOR, offset); return true;
     case OP_FMV_X_D:
       open();
-      begin();
       get(L_HART);
       access(I64_LOAD, fAt(opB));
       end();
-      close(offset, after);
+      close(offset);
       return true;
     case OP_FMV_D_X:
+      need(opB);
       open();
       get(L_HART);
       x(opB);
       access(I64_STORE, fAt(opA));
-      dirty();
-      close(offset, after);
+      fsDirty();
+      close(offset);
       return true;
     case OP_FCVT_D_W: // exact, whatever the rounding mode; a reserved one is the handler's to refuse
       if ((<u32>opImm >> 16 & 7) != 0 && (<u32>opImm >> 16 & 7) != 1) return false;
+      need(opB);
       open();
       get(L_HART);
       x(opB);
@@ -296,8 +306,8 @@ export function lowerFp(offset: i32, after: u32): bool {
       byte(F64_CONVERT_I32_S);
       byte(I64_REINTERPRET);
       access(I64_STORE, fAt(opA));
-      dirty();
-      close(offset, after);
+      fsDirty();
+      close(offset);
       return true;
     default:
       return false;

@@ -1,6 +1,5 @@
 /**
- * One instruction as WebAssembly. Guest registers are locals, written through to
- * the hart's state at once: whatever leaves the region has nothing to save.
+ * One instruction as WebAssembly.
  */
 
 import { H_JIT_VALUE, TLB_STORE } from "../abi";
@@ -17,18 +16,17 @@ import {
   I64, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_EQZ, I64_EXTEND16_S, I64_EXTEND8_S, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GT_S,
   I64_GT_U, I64_LOAD, I64_LOAD16_S, I64_LOAD16_U, I64_LOAD32_S, I64_LOAD32_U, I64_LOAD8_S, I64_LOAD8_U, I64_LT_S, I64_LT_U, I64_MUL,
   I64_OR, I64_POPCNT, I64_ROTL, I64_ROTR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, I64_SUB,
-  I64_XOR, i32c, i64c, IF, SELECT, set, VOID,
+  I64_XOR, hint, i32c, i64c, IF, SELECT, VOID,
 } from "./emit";
 import { loadHelper, storeHelper } from "./helper";
 import { lowerFp } from "./lower-fp";
 import {
-  address, begin, budgetAfter, end, hits, L_HART, L_PAGE, L_TEMP, L_VA, leaveUnlessOk, linear, lowerCall, notePc, SINK, T_LOAD,
-  T_STORE, x,
+  address, budgetAfter, end, flush, hits, L_HART, L_PAGE, L_VA, leaveUnlessOk, linear, lowerCall, need, notePc, SINK, T_LOAD, T_STORE,
+  x,
 } from "./parts";
 import { op, opA, opB, opImm, opSize } from "./region";
 
 function binary(code: u8): void {
-  begin();
   x(opB);
   x(<u32>opImm);
   byte(code);
@@ -36,7 +34,6 @@ function binary(code: u8): void {
 }
 
 function immediate(code: u8): void {
-  begin();
   x(opB);
   i64c(opImm);
   byte(code);
@@ -44,7 +41,6 @@ function immediate(code: u8): void {
 }
 
 function compare(code: u8, isImmediate: bool): void {
-  begin();
   x(opB);
   if (isImmediate) i64c(opImm);
   else x(<u32>opImm);
@@ -54,7 +50,6 @@ function compare(code: u8, isImmediate: bool): void {
 }
 
 function word(code: u8, isImmediate: bool): void {
-  begin();
   x(opB);
   byte(I32_WRAP);
   if (isImmediate) {
@@ -69,7 +64,6 @@ function word(code: u8, isImmediate: bool): void {
 }
 
 function unary(code: u8): void {
-  begin();
   x(opB);
   byte(code);
   end();
@@ -77,7 +71,6 @@ function unary(code: u8): void {
 
 /** x[opImm] + (x[opB] << shift), of the low word only if `unsigned`. */
 function shiftAdd(shift: u32, isWord: bool): void {
-  begin();
   x(<u32>opImm);
   x(opB);
   if (isWord) {
@@ -93,7 +86,6 @@ function shiftAdd(shift: u32, isWord: bool): void {
 }
 
 function inverted(code: u8): void {
-  begin();
   x(opB);
   x(<u32>opImm);
   i64c(-1);
@@ -103,7 +95,6 @@ function inverted(code: u8): void {
 }
 
 function choose(code: u8): void {
-  begin();
   x(opB);
   x(<u32>opImm);
   x(opB);
@@ -114,7 +105,6 @@ function choose(code: u8): void {
 }
 
 function zeroIf(whenZero: bool): void {
-  begin();
   i64c(0);
   x(opB);
   x(<u32>opImm);
@@ -129,9 +119,11 @@ function zeroIf(whenZero: bool): void {
 
 const SIGN: u32 = 0x100;
 
-function lowerLoad(size: u32, code: u8, isSigned: bool, offset: i32, after: u32): void {
+function lowerLoad(size: u32, code: u8, isSigned: bool, offset: i32): void {
+  flush();
   address();
   hits(0, size);
+  hint(1);
   byte(IF);
   byte(I64);
   linear(0);
@@ -140,23 +132,23 @@ function lowerLoad(size: u32, code: u8, isSigned: bool, offset: i32, after: u32)
   notePc(offset);
   get(L_HART);
   get(L_VA);
-  i32c((isSigned ? SIGN | size : size) | (opA << 16) | (opSize << 24));
-  budgetAfter(after);
+  i32c(size | (isSigned ? SIGN : 0) | (opA << 16) | (opSize << 24));
+  budgetAfter(1);
   i32c(loadHelper());
   callIndirect(T_LOAD);
   leaveUnlessOk();
   get(L_HART);
   access(I64_LOAD, H_JIT_VALUE);
   byte(END);
-  set(L_TEMP);
-  begin();
-  get(L_TEMP);
   end();
 }
 
-function lowerStore(size: u32, code: u8, offset: i32, after: u32): void {
+function lowerStore(size: u32, code: u8, offset: i32): void {
+  flush();
+  need(opA);
   address();
   hits(TLB_STORE, size);
+  hint(1);
   byte(IF);
   byte(VOID);
   linear(TLB_STORE);
@@ -168,7 +160,7 @@ function lowerStore(size: u32, code: u8, offset: i32, after: u32): void {
   get(L_VA);
   i32c(size | (opSize << 24));
   x(opA);
-  budgetAfter(after);
+  budgetAfter(1);
   i32c(storeHelper());
   callIndirect(T_STORE);
   leaveUnlessOk();
@@ -178,33 +170,31 @@ function lowerStore(size: u32, code: u8, offset: i32, after: u32): void {
 /**
  * Translates the instruction that region's `fetch` has decoded.
  * @param offset  its place in the page
- * @param after   how many instructions follow it in its block
  */
-export function lower(offset: i32, after: u32): void {
+export function lower(offset: i32): void {
   switch (<i32>op) {
     case OP_FENCE: case OP_FENCE_I: case OP_PAUSE: return;
-    case OP_LB: lowerLoad(1, I64_LOAD8_S, true, offset, after); return;
-    case OP_LH: lowerLoad(2, I64_LOAD16_S, true, offset, after); return;
-    case OP_LW: lowerLoad(4, I64_LOAD32_S, true, offset, after); return;
-    case OP_LD: lowerLoad(8, I64_LOAD, false, offset, after); return;
-    case OP_LBU: lowerLoad(1, I64_LOAD8_U, false, offset, after); return;
-    case OP_LHU: lowerLoad(2, I64_LOAD16_U, false, offset, after); return;
-    case OP_LWU: lowerLoad(4, I64_LOAD32_U, false, offset, after); return;
-    case OP_SB: lowerStore(1, I64_STORE8, offset, after); return;
-    case OP_SH: lowerStore(2, I64_STORE16, offset, after); return;
-    case OP_SW: lowerStore(4, I64_STORE32, offset, after); return;
-    case OP_SD: lowerStore(8, I64_STORE, offset, after); return;
+    case OP_LB: lowerLoad(1, I64_LOAD8_S, true, offset); return;
+    case OP_LH: lowerLoad(2, I64_LOAD16_S, true, offset); return;
+    case OP_LW: lowerLoad(4, I64_LOAD32_S, true, offset); return;
+    case OP_LD: lowerLoad(8, I64_LOAD, false, offset); return;
+    case OP_LBU: lowerLoad(1, I64_LOAD8_U, false, offset); return;
+    case OP_LHU: lowerLoad(2, I64_LOAD16_U, false, offset); return;
+    case OP_LWU: lowerLoad(4, I64_LOAD32_U, false, offset); return;
+    case OP_SB: lowerStore(1, I64_STORE8, offset); return;
+    case OP_SH: lowerStore(2, I64_STORE16, offset); return;
+    case OP_SW: lowerStore(4, I64_STORE32, offset); return;
+    case OP_SD: lowerStore(8, I64_STORE, offset); return;
   }
   if (opA == SINK && pure(op)) return;
   switch (<i32>op) {
-    case OP_LUI: begin(); i64c(opImm); end(); return;
-    case OP_AUIPC: begin(); get(L_PAGE); i64c(<i64>opImm + offset); byte(I64_ADD); end(); return;
+    case OP_LUI: i64c(opImm); end(); return;
+    case OP_AUIPC: get(L_PAGE); i64c(<i64>opImm + offset); byte(I64_ADD); end(); return;
     case OP_ADDI:
       if (opImm) {
         immediate(I64_ADD);
       } else {
-        begin();
-        x(opB);
+              x(opB);
         end();
       }
       return;
@@ -244,7 +234,7 @@ export function lower(offset: i32, after: u32): void {
     case OP_SH1ADD_UW: shiftAdd(1, true); return;
     case OP_SH2ADD_UW: shiftAdd(2, true); return;
     case OP_SH3ADD_UW: shiftAdd(3, true); return;
-    case OP_SLLI_UW: begin(); x(opB); byte(I32_WRAP); byte(I64_EXTEND_I32_U); i64c(opImm); byte(I64_SHL); end(); return;
+    case OP_SLLI_UW: x(opB); byte(I32_WRAP); byte(I64_EXTEND_I32_U); i64c(opImm); byte(I64_SHL); end(); return;
     case OP_ANDN: inverted(I64_AND); return;
     case OP_ORN: inverted(I64_OR); return;
     case OP_XNOR: inverted(I64_XOR); return;
@@ -257,16 +247,16 @@ export function lower(offset: i32, after: u32): void {
     case OP_CPOP: unary(I64_POPCNT); return;
     case OP_SEXT_B: unary(I64_EXTEND8_S); return;
     case OP_SEXT_H: unary(I64_EXTEND16_S); return;
-    case OP_ZEXT_H: begin(); x(opB); i64c(0xffff); byte(I64_AND); end(); return;
+    case OP_ZEXT_H: x(opB); i64c(0xffff); byte(I64_AND); end(); return;
     case OP_ROL: binary(I64_ROTL); return;
     case OP_ROR: binary(I64_ROTR); return;
     case OP_RORI: immediate(I64_ROTR); return;
     case OP_RORIW: word(I32_ROTR, true); return;
-    case OP_BEXT: begin(); x(opB); x(<u32>opImm); byte(I64_SHR_U); i64c(1); byte(I64_AND); end(); return;
-    case OP_BEXTI: begin(); x(opB); i64c(opImm); byte(I64_SHR_U); i64c(1); byte(I64_AND); end(); return;
+    case OP_BEXT: x(opB); x(<u32>opImm); byte(I64_SHR_U); i64c(1); byte(I64_AND); end(); return;
+    case OP_BEXTI: x(opB); i64c(opImm); byte(I64_SHR_U); i64c(1); byte(I64_AND); end(); return;
     case OP_CZERO_EQZ: zeroIf(true); return;
     case OP_CZERO_NEZ: zeroIf(false); return;
-    default: if (!lowerFp(offset, after)) lowerCall(offset, after);
+    default: if (!lowerFp(offset)) lowerCall(offset);
   }
 }
 

@@ -1,22 +1,34 @@
-/** A region as a WebAssembly module: its control flow from the dominator tree (Ramsey, "Beyond Relooper", 2022). */
+/**
+ * Regions of a page as a WebAssembly module: the entry's, and those of the
+ * functions in the page that they call. Control flow comes from the dominator
+ * tree (Ramsey, "Beyond Relooper", 2022).
+ *
+ * A region is a function (hart, budget, address of the page, depth) → next pc.
+ * The budget that is left is in H_JIT_N then; bit 0 of the pc says that what the
+ * hart executes next is not for its callers to decide (H_JIT_STATUS says why).
+ * A guest's call is a call here, as deep as DEEPEST: what comes back with another
+ * pc than the one behind the call is handed on to whoever called.
+ */
 
 import {
-  H_JIT_N, H_PC, H_TLB_FETCH, JIT_BUFFER, JIT_WORK, JIT_WORK_SIZE, ST_OK, ST_STEP, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_FETCH,
+  H_JIT_N, H_TLB_FETCH, JIT_BODIES, JIT_BUFFER, JIT_BUFFER_SIZE, JIT_HINTS, JIT_WORK, JIT_WORK_SIZE, ST_STEP, TLB_FETCH,
 } from "../abi";
-import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_JAL, OP_JIT } from "../isa/ops.generated";
+import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
-  access, BLOCK, branch, byte, ELSE, emitFull, emitStart, emitted, END, get, I32, I32_ADD, I32_AND, I32_EQ, I32_LOAD, I32_LOAD16_U,
-  I32_LT_S, I32_SHL, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, I64, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD,
-  I64_LT_S, I64_LT_U, I64_NE, I64_SHR_U, I64_STORE, i32c, i64c, IF, LOOP, RETURN, returnCallIndirect, set, size, sized, tee, unsigned,
-  VOID,
+  access, BLOCK, branch, byte, CALL, ELSE, emitFull, emitTo, emitted, END, get, hintCount, hintsFor, hintsStart, I32, I32_ADD,
+  I32_AND, I32_EQ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, I64, I64_ADD, I64_AND, I64_EQ,
+  I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, i32c, i64c, IF, LOOP, RETURN, callIndirect, returnCallIndirect, seldom,
+  set, size, sized, tee, unsigned, VOID,
 } from "./emit";
 import { lower } from "./lower";
 import {
-  fill, L_BUDGET, L_ENTRY, L_HART, L_PAGE, L_TEMP, leave, LOCALS_END, lowerLink, T_REGION, x,
+  dirty, fillAll, flush, know, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE, L_TEMP, leaveWith, loadBank,
+  noteBudget, pending, pushPc, ready, retire, setX, settle, SINK, T_REGION, tlbOffset, writeBack, x,
 } from "./parts";
 import {
-  blockCount, countOf, edge, edgeOut, fetch, idomOf, isHeader, isMerge, KIND_BRANCH, KIND_CALL, KIND_FALL, KIND_JALR, kindOf,
-  op, opA, opB, opImm, opSize, ordered, orderedCount, rpoOf, startOf,
+  countOf, discover, edge, edgeOut, fetch, idomOf, isHeader, isMerge, KIND_BRANCH, KIND_CALL, KIND_CALLR, KIND_FALL, KIND_JALR,
+  KIND_RETURN, KIND_STOP, kindOf, liveAt, loopCalls, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf,
+  setReadyAt, startOf, stops,
 } from "./region";
 
 // The labels that enclose the code being written, innermost last: block, and what a branch to it does.
@@ -24,10 +36,37 @@ const LABELS: u32 = JIT_WORK + JIT_WORK_SIZE - 4096; // { block u16, kind u16 }
 const LABEL_FORWARD: u32 = 0;
 const LABEL_LOOP: u32 = 1;
 const LABEL_IF: u32 = 2;
+/** Behind it is what goes on to the address in L_TEMP. */
+const LABEL_OUT: u32 = 3;
 let labels: u32 = 0;
 
+// Regions of the module being written: the offsets of their entries, u16 each.
+const ENTRIES: u32 = JIT_WORK + JIT_WORK_SIZE - 4096 - 256;
+const MOST_ENTRIES: u32 = 32;
+/** Instructions after which calls add no more regions. */
+const MOST_INSTRUCTIONS: u32 = 1200;
+/** WebAssembly frames on top of one another: each takes some hundred bytes of the host's stack. */
+const DEEPEST: i32 = 250;
+
 let page: u32 = 0;
+let slots: u32 = 0;
 let entry: u32 = 0;
+let entries: u32 = 0;
+let mostEntries: u32 = 0;
+let instructions: u32 = 0;
+/** Whether code that was never executed is translated as well. */
+let everything: bool = false;
+
+export let moduleLength: u32 = 0;
+
+export function entryOf(i: u32): u32 {
+  return load<u16>(ENTRIES + (i << 1));
+}
+
+function addEntry(offset: u32): void {
+  store<u16>(ENTRIES + (entries << 1), <u16>offset);
+  entries++;
+}
 
 function push(block: u32, kind: u32): void {
   store<u16>(LABELS + labels * 4, <u16>block);
@@ -54,7 +93,7 @@ function types(): void {
   byte(1);
   const s = size();
   unsigned(4);
-  byte(0x60); unsigned(3); byte(I32); byte(I32); byte(I64); unsigned(1); byte(I32);
+  byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I64); byte(I32); unsigned(1); byte(I64);
   byte(0x60); unsigned(4); byte(I32); byte(I64); byte(I32); byte(I32); unsigned(1); byte(I32);
   byte(0x60); unsigned(5); byte(I32); byte(I64); byte(I32); byte(I64); byte(I32); unsigned(1); byte(I32);
   byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I32); byte(I32); unsigned(1); byte(I32);
@@ -75,68 +114,162 @@ function imports(): void {
   sized(s);
 }
 
+/** Region i is exported by the name of one character, "a" + i. */
+function functions(): void {
+  byte(3);
+  let s = size();
+  unsigned(entries);
+  for (let i: u32 = 0; i < entries; i++) unsigned(T_REGION);
+  sized(s);
+  byte(7);
+  s = size();
+  unsigned(entries);
+  for (let i: u32 = 0; i < entries; i++) {
+    name(1, 0x61 + i);
+    byte(0);
+    unsigned(i);
+  }
+  sized(s);
+}
+
+/** The custom section metadata.code.branch_hint (branch hinting proposal): by function, where a branch is and how likely. */
+function hints(): void {
+  if (!hintCount) return;
+  byte(0);
+  const s = size();
+  unsigned(25);
+  for (let i: u32 = 0; i < 25; i++) byte(load<u8>(HINT_SECTION + i));
+  let many: u32 = 0;
+  for (let i: u32 = 0; i < hintCount; i++) if (!i || hintFunction(i) != hintFunction(i - 1)) many++;
+  unsigned(many);
+  let i: u32 = 0;
+  while (i < hintCount) {
+    const f = hintFunction(i);
+    let last = i;
+    while (last < hintCount && hintFunction(last) == f) last++;
+    unsigned(f);
+    unsigned(last - i);
+    for (; i < last; i++) {
+      const h = load<u32>(JIT_HINTS + (i << 3), 4);
+      unsigned(h & 0x7fff_ffff);
+      unsigned(1);
+      byte(h >> 31);
+    }
+  }
+  sized(s);
+}
+
+// "metadata.code.branch_hint"
+const HINT_SECTION: usize = memory.data<u8>([
+  0x6d, 0x65, 0x74, 0x61, 0x64, 0x61, 0x74, 0x61, 0x2e, 0x63, 0x6f, 0x64, 0x65, 0x2e, 0x62, 0x72, 0x61, 0x6e, 0x63, 0x68, 0x5f, 0x68,
+  0x69, 0x6e, 0x74,
+]);
+
+// @ts-ignore: decorator
+@inline function hintFunction(i: u32): u32 { return load<u32>(JIT_HINTS + (i << 3)); }
+
 /**
- * Writes the module of the region that `discover` has found.
- * @returns its length, or 0 when it doesn't fit
+ * Writes the module of the region at an entry, which `discover` has approved of.
+ * @param guestPage  linear address of the page
+ * @param pageSlots  its micro-ops
+ * @param from       offset of the entry
+ * @param all        translate what was never executed as well
+ * @param room       regions that it may have
+ * @returns how many regions it has, 0 when it doesn't fit; see `moduleLength`
  */
-export function writeModule(guestPage: u32, from: u32): u32 {
+export function writeModule(guestPage: u32, pageSlots: u32, from: u32, all: bool, room: u32): u32 {
   page = guestPage;
-  entry = from;
-  labels = 0;
-  emitStart();
+  slots = pageSlots;
+  everything = all;
+  mostEntries = room < MOST_ENTRIES ? room : MOST_ENTRIES;
+  entries = 0;
+  instructions = 0;
+  hintsStart(0);
+  addEntry(from);
+  emitTo(JIT_BODIES);
+  for (let i: u32 = 0; i < entries; i++) {
+    if (!discover(page, entryOf(i), all ? 0 : slots)) return 0;
+    entry = entryOf(i);
+    writeBody(i);
+    if (emitFull()) return 0;
+  }
+  const bodies = <u32>(emitted() - JIT_BODIES);
+  if (bodies + hintCount * 8 + 4096 > JIT_BUFFER_SIZE) return 0;
+  emitTo(JIT_BUFFER);
   byte(0); byte(0x61); byte(0x73); byte(0x6d);
   byte(1); byte(0); byte(0); byte(0);
   types();
   imports();
-  byte(3); unsigned(2); unsigned(1); unsigned(0);
-  byte(7); unsigned(5); unsigned(1); name(1, 0x66); byte(0); unsigned(0);
+  functions();
+  hints();
   byte(10);
   const section = size();
-  unsigned(1);
+  unsigned(entries);
+  memory.copy(emitted(), JIT_BODIES, bodies);
+  emitTo(emitted() + bodies);
+  sized(section);
+  moduleLength = <u32>(emitted() - JIT_BUFFER);
+  return entries;
+}
+
+function writeBody(index: u32): void {
   const body = size();
+  hintsFor(index);
   unsigned(3);
-  unsigned(1); byte(I64); // L_VA
-  unsigned(2); byte(I32); // L_ENTRY, L_STATUS
-  unsigned(LOCALS_END - L_TEMP); byte(I64);
-  fillSources();
-  tree(ordered(0));
+  unsigned(2); byte(I64); // L_VA, L_TEMP
+  unsigned(3); byte(I32); // L_ENTRY, L_STATUS, L_TLB
+  unsigned(31); byte(I64);
+  labels = 0;
+  know(0, 0, 0);
+  loadBank();
+  byte(BLOCK);
+  byte(VOID);
+  push(0, LABEL_OUT);
+  const first = ordered(0);
+  if (!isHeader(first)) checkBudget(first);
+  tree(first);
   byte(0); // unreachable: every path has left
   byte(END);
+  labels--;
+  follow();
+  byte(END);
   sized(body);
-  sized(section);
-  return emitFull() ? 0 : emitted();
 }
 
-/** Loads every register that some instruction reads; the others are written first or not at all. */
-function fillSources(): void {
-  let wanted: u32 = 0;
-  for (let b: u32 = 0; b < blockCount; b++) {
-    let at = startOf(b);
-    const count = countOf(b);
-    for (let i: u32 = 0; i < count; i++) {
-      fetch(page, at);
-      // A field may be a number: a register too many does no harm.
-      if (opB < 32) wanted |= 1 << opB;
-      if (opA < 32) wanted |= 1 << opA;
-      if (<u32>opImm < 32) wanted |= 1 << <u32>opImm;
-      at += opSize;
-    }
-  }
-  for (let r: u32 = 1; r < 32; r++) if (wanted >> r & 1) fill(r);
-}
+// ---- Control flow -----------------------------------------------------------------------
 
+/** On to a block from a place where locals hold `ready`, if that isn't through a label. */
 function tree(b: u32): void {
-  const loop = isHeader(b);
-  if (loop) {
-    byte(LOOP);
-    byte(VOID);
-    push(b, LABEL_LOOP);
+  if (!isHeader(b)) {
+    within(b, orderedCount());
+    return;
   }
+  flush();
+  settle();
+  fillAll(liveAt(b));
+  setReadyAt(b, loopCalls(b) ? liveAt(b) : ready | liveAt(b));
+  byte(LOOP);
+  byte(VOID);
+  push(b, LABEL_LOOP);
+  know(readyAt(b), 0, 0);
+  checkBudget(b);
   within(b, orderedCount());
-  if (loop) {
-    byte(END);
-    labels--;
-  }
+  byte(END);
+  labels--;
+}
+
+/** Leaves before a block if the budget might end before it is next looked at. */
+function checkBudget(b: u32): void {
+  get(L_BUDGET);
+  i32c(pathOf(b));
+  byte(I32_LT_S);
+  seldom();
+  push(0, LABEL_IF);
+  const at = startOf(b);
+  if (at == entry) leaveWith(at, ST_STEP);
+  else leaveTo(at);
+  byte(END);
+  labels--;
 }
 
 /** The block inside labels for those merges that it dominates and whose number is at most `below`. */
@@ -144,43 +277,45 @@ function within(b: u32, below: u32): void {
   for (let i = below; i > rpoOf(b); i--) {
     const merge = ordered(i - 1);
     if (idomOf(merge) != b || !isMerge(merge) || merge == b) continue;
+    setReadyAt(merge, ~0);
     byte(BLOCK);
     byte(VOID);
     push(merge, LABEL_FORWARD);
     within(b, i - 1);
     byte(END);
     labels--;
+    know(readyAt(merge), 0, 0);
     tree(merge);
     return;
   }
   code(b);
 }
 
-/** Code of one block: budget, instructions, and where it goes. */
+/** Goes to a place in the page by way of `follow`. */
+function leaveTo(offset: i32): void {
+  writeBack();
+  settle();
+  pushPc(offset);
+  set(L_TEMP);
+  branch(depthOf(0, LABEL_OUT));
+}
+
+/** Code of one block: its instructions, and where it goes. */
 function code(b: u32): void {
   if (emitFull()) return;
   const count = countOf(b);
+  instructions += count;
   let at = startOf(b);
-  if (count) {
-    get(L_BUDGET);
-    i32c(count);
-    byte(I32_LT_S);
-    byte(IF);
-    byte(VOID);
-    leave(at, at == entry ? ST_STEP : ST_OK);
-    byte(END);
-    get(L_BUDGET);
-    i32c(count);
-    byte(I32_SUB);
-    set(L_BUDGET);
-  }
   const kind = kindOf(b);
-  const jumps = kind == KIND_BRANCH || kind == KIND_JALR || kind == KIND_CALL;
+  const jumps = kind != KIND_FALL && kind != KIND_STOP;
   for (let i: u32 = 0; i < count; i++) {
     fetch(page, at);
-    const last = i == count - 1;
-    if (last && (jumps || isPlainJump())) break;
-    lower(at, count - 1 - i);
+    if (i == count - 1 && (jumps || isPlainJump())) {
+      retire();
+      break;
+    }
+    lower(at);
+    retire();
     at += opSize;
   }
   if (kind == KIND_FALL) {
@@ -190,66 +325,179 @@ function code(b: u32): void {
     byte(IF);
     byte(VOID);
     push(b, LABEL_IF);
+    const r = ready;
+    const d = dirty;
+    const p = pending;
     goTo(b, 0);
     byte(ELSE);
+    know(r, d, p);
     goTo(b, 1);
     byte(END);
     labels--;
+    byte(0); // unreachable
   } else if (kind == KIND_CALL) {
-    lowerLink(at + opSize);
-    get(L_PAGE);
-    i64c(edgeOut(b, 0));
-    byte(I64_ADD);
-    set(L_TEMP);
-    follow();
+    link(at + opSize);
+    flush();
+    settle();
+    callTo(edgeOut(b, 1));
+    comeBack(b);
+  } else if (kind == KIND_CALLR) {
+    target();
+    link(at + opSize);
+    flush();
+    settle();
+    callLoose();
+    comeBack(b);
+  } else if (kind == KIND_RETURN) {
+    target();
+    flush();
+    noteBudget();
+    get(L_TEMP);
+    byte(RETURN);
   } else if (kind == KIND_JALR) {
-    // The target is read before the link is written: they may be one register.
-    x(opB);
-    i64c(opImm);
-    byte(I64_ADD);
-    i64c(-2);
-    byte(I64_AND);
-    set(L_TEMP);
-    lowerLink(at + opSize);
-    follow();
+    target();
+    flush();
+    settle();
+    branch(depthOf(0, LABEL_OUT));
   } else {
-    leave(edgeOut(b, 0), ST_OK);
+    leaveTo(edgeOut(b, 0));
   }
 }
 
-/**
- * Goes to the address in L_TEMP: straight into the region that starts there, if
- * the fetch TLB knows the page and there is one; else by way of the loop.
- */
-function follow(): void {
-  // The entry of the fetch bank.
+/** jal without a link: nothing but its edge is left of it. */
+function isPlainJump(): bool {
+  return op == OP_JAL && opA == SINK;
+}
+
+/** Leaves jalr's target in L_TEMP: it is read before the link is written, they may be one register. */
+function target(): void {
+  x(opB);
+  if (opImm) {
+    i64c(opImm);
+    byte(I64_ADD);
+  }
+  i64c(-2);
+  byte(I64_AND);
+  set(L_TEMP);
+}
+
+/** Writes the return address of a call. */
+function link(next: i32): void {
+  if (opA == SINK) return;
+  pushPc(next);
+  setX(opA);
+}
+
+/** Calls the region at a place in the page; its answer is left in L_TEMP. */
+function callTo(offset: i32): void {
+  const known = <u32>offset < 4096 ? entryFor(<u32>offset) : -1;
+  pushPc(offset);
+  set(L_TEMP);
+  if (known < 0) {
+    callLoose();
+    return;
+  }
+  tooDeep();
+  get(L_HART);
+  get(L_BUDGET);
+  get(L_PAGE);
+  get(L_DEPTH);
+  i32c(1);
+  byte(I32_ADD);
+  byte(CALL);
+  unsigned(known);
+  set(L_TEMP);
+}
+
+/** The module's region at an offset of the page, which becomes one if it may; or -1. */
+function entryFor(offset: u32): i32 {
+  for (let i: u32 = 0; i < entries; i++) if (entryOf(i) == offset) return i;
+  const slot = load<u16>(slots + (offset << 2));
+  if (slot == OP_JIT || (slot == OP_DECODE && !everything)) return -1;
+  if (entries == mostEntries || instructions > MOST_INSTRUCTIONS) return -1;
+  if (!fetch(page, offset) || stops(op)) return -1;
+  addEntry(offset);
+  return entries - 1;
+}
+
+/** At the greatest depth calls are jumps: who comes back finds no caller, and all of them unwind. */
+function tooDeep(): void {
+  get(L_DEPTH);
+  i32c(DEEPEST);
+  byte(I32_GE_S);
+  seldom();
+  branch(depthOf(0, LABEL_OUT) + 1);
+  byte(END);
+}
+
+/** Calls the region at the address in L_TEMP, if there is one, else leaves for there. */
+function callLoose(): void {
+  tooDeep();
+  findRegion();
+  byte(IF);
+  byte(VOID);
+  get(L_HART);
+  get(L_BUDGET);
   get(L_TEMP);
-  i64c(12);
-  byte(I64_SHR_U);
-  byte(I32_WRAP);
-  set(L_ENTRY);
+  i64c(-4096);
+  byte(I64_AND);
+  get(L_DEPTH);
+  i32c(1);
+  byte(I32_ADD);
   get(L_ENTRY);
-  get(L_ENTRY);
-  i32c(TLB_BITS);
-  byte(I32_SHR_U);
-  byte(I32_XOR);
-  i32c(TLB_ENTRIES - 1);
-  byte(I32_AND);
-  i32c(TLB_ENTRY_BITS);
-  byte(I32_SHL);
+  access(I32_LOAD, 4);
+  callIndirect(T_REGION);
+  set(L_TEMP);
+  byte(ELSE);
+  noteBudget();
+  get(L_TEMP);
+  byte(RETURN);
+  byte(END);
+}
+
+/** Behind a call: on with the next block, if that is where the callee came back to. */
+function comeBack(b: u32): void {
+  get(L_TEMP);
+  pushPc(edgeOut(b, 0));
+  byte(I64_NE);
+  seldom();
+  get(L_TEMP);
+  byte(RETURN);
+  byte(END);
+  get(L_HART);
+  access(I32_LOAD, H_JIT_N);
+  set(L_BUDGET);
+  loadBank();
+  know(0, 0, 0);
+  const to = edge(b, 0);
+  if (to >= 0 && !isHeader(to)) {
+    // The way from here on has not been looked at.
+    get(L_BUDGET);
+    i32c(pathOf(to));
+    byte(I32_LT_S);
+    seldom();
+    get(L_TEMP);
+    byte(RETURN);
+    byte(END);
+  }
+  goTo(b, 0);
+}
+
+/** Leaves in L_ENTRY the slot of the address in L_TEMP; pushes whether a region starts there. */
+function findRegion(): void {
+  get(L_TEMP);
+  tlbOffset();
   get(L_HART);
   access(I32_LOAD, H_TLB_FETCH);
   byte(I32_ADD);
-  set(L_ENTRY);
-  get(L_ENTRY);
+  tee(L_ENTRY);
   access(I64_LOAD, TLB_FETCH);
   get(L_TEMP);
   i64c(-4096);
   byte(I64_AND);
   byte(I64_EQ);
   byte(IF);
-  byte(VOID);
-  // Its slot.
+  byte(I32);
   get(L_ENTRY);
   access(I32_LOAD, TLB_FETCH + 8);
   get(L_TEMP);
@@ -263,6 +511,17 @@ function follow(): void {
   access(I32_LOAD16_U, 0);
   i32c(OP_JIT);
   byte(I32_EQ);
+  byte(ELSE);
+  i32c(0);
+  byte(END);
+}
+
+/**
+ * Goes to the address in L_TEMP: straight into the region that starts there, if
+ * the fetch TLB knows the page and there is one; else by way of the loop.
+ */
+function follow(): void {
+  findRegion();
   byte(IF);
   byte(VOID);
   get(L_HART);
@@ -270,32 +529,33 @@ function follow(): void {
   get(L_TEMP);
   i64c(-4096);
   byte(I64_AND);
+  get(L_DEPTH);
   get(L_ENTRY);
   access(I32_LOAD, 4);
   returnCallIndirect(T_REGION);
   byte(END);
-  byte(END);
-  get(L_HART);
+  know(0, 0, 0);
+  noteBudget();
   get(L_TEMP);
-  access(I64_STORE, H_PC);
-  get(L_HART);
-  get(L_BUDGET);
-  access(I32_STORE, H_JIT_N);
-  i32c(ST_OK);
-  byte(RETURN);
-}
-
-/** jal without a link: nothing but its edge is left of it. */
-function isPlainJump(): bool {
-  return op == OP_JAL && opA == 32;
 }
 
 function goTo(b: u32, taken: u32): void {
   const to = edge(b, taken);
-  if (to < 0) leave(edgeOut(b, taken), ST_OK);
-  else if (rpoOf(to) <= rpoOf(b)) branch(depthOf(to, LABEL_LOOP));
-  else if (isMerge(to)) branch(depthOf(to, LABEL_FORWARD));
-  else tree(to);
+  if (to < 0) {
+    leaveTo(edgeOut(b, taken));
+  } else if (rpoOf(to) <= rpoOf(b)) {
+    writeBack();
+    settle();
+    fillAll(readyAt(to));
+    branch(depthOf(to, LABEL_LOOP));
+  } else if (isMerge(to)) {
+    writeBack();
+    settle();
+    setReadyAt(to, readyAt(to) & ready);
+    branch(depthOf(to, LABEL_FORWARD));
+  } else {
+    tree(to);
+  }
 }
 
 /** Is the branch taken? */
@@ -308,8 +568,4 @@ function condition(): void {
   else if (op == OP_BLTU) byte(I64_LT_U);
   else if (op == OP_BGEU) byte(I64_GE_U);
   else byte(I64_NE);
-}
-
-export function moduleAddress(): u32 {
-  return JIT_BUFFER;
 }

@@ -1,24 +1,33 @@
-/** What the lowering of instructions shares: a region's locals, registers, TLB lookup, leaving. */
+/**
+ * What the lowering of instructions shares: a region's locals, what is known of
+ * them at the place that is being written, TLB lookup, leaving.
+ *
+ * A guest register is a local. It is loaded when it is first needed, and stored
+ * before whatever may leave the region or look at the hart's state.
+ */
 
 import {
-  H_JIT_N, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS,
+  H_JIT_N, H_JIT_STATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS,
 } from "../abi";
 import {
-  access, byte, callIndirect, END, get, I32_ADD, I32_AND, I32_LOAD, I32_SHL, I32_SHR_U, I32_STORE, I32_WRAP, I32_XOR, I64_ADD,
-  I64_AND, I64_EQ, I64_LOAD, I64_SHR_U, I64_STORE, i32c, i64c, IF, RETURN, set, tee, VOID,
+  access, byte, callIndirect, END, get, I32_ADD, I32_AND, I32_LOAD, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR,
+  I64_ADD, I64_AND, I64_EQ, I64_LOAD, I64_OR, I64_SHR_U, I64_STORE, i32c, i64c, RETURN, seldom, set, tee,
 } from "./emit";
 import { callHelper, uopFor } from "./helper";
-import { opA, opB, opImm, opSize, rawOp } from "./region";
+import { CSR, shapeOf } from "../isa/shape.generated";
+import { op, opA, opB, opImm, opSize, rawOp } from "./region";
 
 // Parameters and locals of a region.
 export const L_HART: u32 = 0;
 export const L_BUDGET: u32 = 1;
 export const L_PAGE: u32 = 2;
-export const L_VA: u32 = 3;
-export const L_ENTRY: u32 = 4;
-export const L_STATUS: u32 = 5;
-export const L_TEMP: u32 = 6;
-const L_X: u32 = 6; // x1 is local 7
+export const L_DEPTH: u32 = 3;
+export const L_VA: u32 = 4; //     i64
+export const L_TEMP: u32 = 5; //   i64
+export const L_ENTRY: u32 = 6; //  i32
+export const L_STATUS: u32 = 7; // i32
+export const L_TLB: u32 = 8; //    i32: the data bank
+const L_X: u32 = 8; // x1 is local 9
 export const LOCALS_END: u32 = L_X + 32;
 
 // Types, as module.ts declares them.
@@ -29,25 +38,26 @@ export const T_CALL: u32 = 3;
 
 export const SINK: u32 = 32;
 
-/** Pushes an integer register. */
-export function x(r: u32): void {
-  if (r) get(L_X + r);
-  else i64c(0);
+// ---- What is known here -----------------------------------------------------------------
+
+/** Bit r: the local of x[r] holds it. */
+export let ready: u32 = 0;
+/** Bit r: the hart's x[r] is older than the local; a part of `ready`. */
+export let dirty: u32 = 0;
+/** Instructions retired that L_BUDGET doesn't know of. */
+export let pending: u32 = 0;
+
+export function know(isReady: u32, isDirty: u32, retired: u32): void {
+  ready = isReady;
+  dirty = isDirty;
+  pending = retired;
 }
 
-export function begin(): void {
-  get(L_HART);
+export function retire(): void {
+  pending++;
 }
 
-/** The value on the stack is the destination's. */
-export function end(): void {
-  if (opA == SINK) {
-    access(I64_STORE, H_X + SINK * 8);
-  } else {
-    tee(L_X + opA);
-    access(I64_STORE, H_X + opA * 8);
-  }
-}
+// ---- Registers --------------------------------------------------------------------------
 
 /** Loads a register's local from the hart. */
 export function fill(r: u32): void {
@@ -56,32 +66,139 @@ export function fill(r: u32): void {
   set(L_X + r);
 }
 
-/** Sets the pc to this instruction: before a call that may leave. */
-export function notePc(offset: i32): void {
-  get(L_HART);
+/** Loads those of the set that aren't ready. */
+export function fillAll(registers: u32): void {
+  const missing = registers & ~ready & ~1;
+  for (let r: u32 = 1; r < 32; r++) if (missing >> r & 1) fill(r);
+}
+
+/** Sees to it that a register's local can be read in conditional code that follows. */
+export function need(r: u32): void {
+  if (!r || ready >> r & 1) return;
+  fill(r);
+  ready |= 1 << r;
+}
+
+/** Pushes an integer register. */
+export function x(r: u32): void {
+  if (!r) {
+    i64c(0);
+    return;
+  }
+  need(r);
+  get(L_X + r);
+}
+
+/** The value on the stack is x[r]'s. */
+export function setX(r: u32): void {
+  set(L_X + r);
+  ready |= 1 << r;
+  dirty |= 1 << r;
+}
+
+/** The value on the stack is the destination's. */
+export function end(): void {
+  if (opA == SINK) set(L_TEMP);
+  else setX(opA);
+}
+
+/** Stores what is dirty, on this way only. */
+export function writeBack(): void {
+  for (let r: u32 = 1; r < 32; r++) {
+    if (!(dirty >> r & 1)) continue;
+    get(L_HART);
+    get(L_X + r);
+    access(I64_STORE, H_X + r * 8);
+  }
+}
+
+/** Stores what is dirty. */
+export function flush(): void {
+  writeBack();
+  dirty = 0;
+}
+
+// ---- Leaving ----------------------------------------------------------------------------
+
+/** Pushes the address of a place in the page. */
+export function pushPc(offset: i32): void {
   get(L_PAGE);
   i64c(offset);
   byte(I64_ADD);
+}
+
+/** Sets the pc to this instruction: before a call that may leave. */
+export function notePc(offset: i32): void {
+  get(L_HART);
+  pushPc(offset);
   access(I64_STORE, H_PC);
 }
 
-/** Leaves with the status that a helper returned, unless it is 0. */
+/** Returns the hart's pc and "leave", if the helper's status on the stack isn't ST_OK. */
 export function leaveUnlessOk(): void {
-  tee(L_STATUS);
-  byte(IF);
-  byte(VOID);
-  get(L_STATUS);
+  seldom();
+  get(L_HART);
+  access(I64_LOAD, H_PC);
+  i64c(1);
+  byte(I64_OR);
   byte(RETURN);
   byte(END);
 }
 
-/** Pushes the budget that is left behind this instruction; `after` follow it in its block. */
-export function budgetAfter(after: u32): void {
+/** Pushes the budget that is left behind so many more instructions. */
+export function budgetAfter(more: u32): void {
   get(L_BUDGET);
-  if (after) {
-    i32c(after);
-    byte(I32_ADD);
+  if (pending + more) {
+    i32c(pending + more);
+    byte(I32_SUB);
   }
+}
+
+export function noteBudget(): void {
+  get(L_HART);
+  budgetAfter(0);
+  access(I32_STORE, H_JIT_N);
+}
+
+/** L_BUDGET is to be right. */
+export function settle(): void {
+  if (!pending) return;
+  budgetAfter(0);
+  set(L_BUDGET);
+  pending = 0;
+}
+
+/** Leaves at a place in the page with a status; what is dirty has been written. */
+export function leaveWith(offset: i32, status: i32): void {
+  noteBudget();
+  get(L_HART);
+  i32c(status);
+  access(I32_STORE, H_JIT_STATUS);
+  pushPc(offset | 1);
+  byte(RETURN);
+}
+
+// ---- TLB --------------------------------------------------------------------------------
+
+/** Banks may have changed. */
+export function loadBank(): void {
+  get(L_HART);
+  access(I32_LOAD, H_TLB);
+  set(L_TLB);
+}
+
+/** From the address on the stack to the place of its TLB entry in the bank (as mmu/tlb.tlbIndex); shifts by 12 − TLB_ENTRY_BITS first. */
+export function tlbOffset(): void {
+  i64c(12 - TLB_ENTRY_BITS);
+  byte(I64_SHR_U);
+  byte(I32_WRAP);
+  tee(L_ENTRY);
+  get(L_ENTRY);
+  i32c(TLB_BITS);
+  byte(I32_SHR_U);
+  byte(I32_XOR);
+  i32c((TLB_ENTRIES - 1) << TLB_ENTRY_BITS);
+  byte(I32_AND);
 }
 
 /** Leaves the address in L_VA and its TLB entry's in L_ENTRY. */
@@ -92,31 +209,19 @@ export function address(): void {
     byte(I64_ADD);
   }
   tee(L_VA);
-  i64c(12);
-  byte(I64_SHR_U);
-  byte(I32_WRAP);
-  tee(L_ENTRY);
-  get(L_ENTRY);
-  i32c(TLB_BITS);
-  byte(I32_SHR_U);
-  byte(I32_XOR);
-  i32c(TLB_ENTRIES - 1);
-  byte(I32_AND);
-  i32c(TLB_ENTRY_BITS);
-  byte(I32_SHL);
-  get(L_HART);
-  access(I32_LOAD, H_TLB);
+  tlbOffset();
+  get(L_TLB);
   byte(I32_ADD);
   set(L_ENTRY);
 }
 
 /** Does the entry's tag match? */
 export function hits(bank: u32, size: u32): void {
-  get(L_ENTRY);
-  access(I64_LOAD, bank);
   get(L_VA);
   i64c(<i64>(~<u64>(PAGE_SIZE - 1) | (size - 1)));
   byte(I64_AND);
+  get(L_ENTRY);
+  access(I64_LOAD, bank);
   byte(I64_EQ);
 }
 
@@ -128,37 +233,20 @@ export function linear(bank: u32): void {
   byte(I32_ADD);
 }
 
+// ---- The interpreter's handlers -----------------------------------------------------------
+
 /** By the interpreter's own handler. */
-export function lowerCall(offset: i32, after: u32): void {
+export function lowerCall(offset: i32): void {
+  flush();
   notePc(offset);
   get(L_HART);
   i32c(uopFor(rawOp, opA, opB, opImm));
-  budgetAfter(after);
+  budgetAfter(1);
   i32c((load<u32>(HANDLERS + (<u32>rawOp << 2)) >> 1) | (opSize << 24));
   i32c(callHelper());
   callIndirect(T_CALL);
   leaveUnlessOk();
-  if (opA && opA < SINK) fill(opA);
+  // The field may be another file's register: one too many does no harm.
+  if (opA && opA < SINK && ready >> opA & 1) fill(opA);
+  if (shapeOf(op) & CSR) loadBank();
 }
-
-/** Leaves to an offset of the page. */
-export function leave(offset: i32, status: i32): void {
-  notePc(offset);
-  get(L_HART);
-  get(L_BUDGET);
-  access(I32_STORE, H_JIT_N);
-  i32c(status);
-  byte(RETURN);
-}
-
-/** Writes the return address of a call. */
-export function lowerLink(next: i32): void {
-  if (opA == SINK) return;
-  begin();
-  get(L_PAGE);
-  i64c(next);
-  byte(I64_ADD);
-  end();
-}
-
-

@@ -4,7 +4,7 @@
  */
 
 import {
-  D_BREAKS, DEBUG, DEV_MACHINE, H_INSTRET_END, JIT_WORK, JIT_WORK_SIZE, M_FLAGS, M_JIT_CODE, M_JIT_HOT, M_JIT_REGIONS, M_JIT_TOTAL,
+  D_BREAKS, DEBUG, DEV_MACHINE, H_INSTRET_END, JIT_BUFFER, JIT_WORK, JIT_WORK_SIZE, M_FLAGS, M_JIT_CODE, M_JIT_HOT, M_JIT_REGIONS, M_JIT_TOTAL,
   M_JIT_UOPS, M_UOP_NEXT, MF_JIT, UOP_HEADER, UOP_POOL, UOP_SLOTS, UOP_STRIDE,
 } from "../abi";
 import { pageAt } from "../bus/ram";
@@ -12,7 +12,7 @@ import { hostCompile } from "../host";
 import { OP_DECODE, OP_JIT } from "../isa/ops.generated";
 import { holdsCode, slotsNumber } from "../mmu/code";
 import { uopsLeft } from "./helper";
-import { moduleAddress, writeModule } from "./module";
+import { entryOf, moduleLength, writeModule } from "./module";
 import { discover, headOf } from "./region";
 
 /** A small table of candidates: { slot u32, heat u32 }. */
@@ -60,28 +60,33 @@ export function heat(h: usize, slots: u32, slot: u32, by: u32): void {
 
 function translate(slots: u32, found: u32, sampled: bool): void {
   const page = pageAt(slotsNumber(slots));
-  if (!discover(page, found)) return;
+  const all = load<u32>(DEV_MACHINE, M_JIT_HOT) == 1;
+  if (!discover(page, found, all ? 0 : slots)) return;
   // Of a loop that a sample hit somewhere, the head is the better entry: it is passed on every way round.
   const offset = sampled ? headOf(found) : found;
-  const slot = slots + (offset << 2);
-  if (load<u16>(slot) == OP_JIT) return;
-  if (offset != found && !discover(page, offset)) return;
-  const length = writeModule(page, offset);
-  if (!length) return;
+  if (load<u16>(slots + (offset << 2)) == OP_JIT) return;
+  const regions = writeModule(page, slots, offset, all, MOST_REGIONS - load<u32>(DEV_MACHINE, M_JIT_REGIONS));
+  if (!regions) return;
   const region = load<u32>(DEV_MACHINE, M_JIT_REGIONS);
-  const index = hostCompile(moduleAddress(), length, region);
+  const length = moduleLength;
+  const index = hostCompile(JIT_BUFFER, length, region, regions);
   if (index < 0) return;
-  store<u32>(DEV_MACHINE, region + 1, M_JIT_REGIONS);
-  store<u32>(DEV_MACHINE, load<u32>(DEV_MACHINE, M_JIT_TOTAL) + 1, M_JIT_TOTAL);
+  store<u32>(DEV_MACHINE, region + regions, M_JIT_REGIONS);
+  store<u32>(DEV_MACHINE, load<u32>(DEV_MACHINE, M_JIT_TOTAL) + regions, M_JIT_TOTAL);
   store<u32>(DEV_MACHINE, load<u32>(DEV_MACHINE, M_JIT_CODE) + length, M_JIT_CODE);
   holdsCode(slots);
+  for (let i: u32 = 0; i < regions; i++) install(slots, entryOf(i), index + i);
+  // From now on a store anywhere in this page takes its regions away.
+  store<u32>(slots - UOP_HEADER, 1, 8);
+}
+
+function install(slots: u32, offset: u32, index: i32): void {
+  const slot = slots + (offset << 2);
   // A pair that this instruction is the second of reads its fields from this slot: it is decoded anew, as two.
   if (offset >= 2) store<u16>(slot - 8, OP_DECODE);
   if (offset >= 4) store<u16>(slot - 16, OP_DECODE);
   store<u16>(slot, OP_JIT);
   store<i32>(slot, index, 4);
-  // From now on a store anywhere in this page takes its regions away.
-  store<u32>(slots - UOP_HEADER, 1, 8);
 }
 
 /** No room for another: all go, and what is hot comes back. No region is running when this is called. */

@@ -7,10 +7,10 @@
 import { JIT_WORK, PAGE_SIZE } from "../abi";
 import { decode16, decode32, dA, dB, dImm } from "../isa/decode.generated";
 import {
-  OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_BNE, OP_EBREAK, OP_ECALL, OP_ILLEGAL, OP_ILLEGAL_C, OP_JAL, OP_JALR, OP_MRET,
+  OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_BNE, OP_DECODE, OP_EBREAK, OP_ECALL, OP_ILLEGAL, OP_ILLEGAL_C, OP_JAL, OP_JALR, OP_MRET,
   OP_SRET, OP_WFI,
 } from "../isa/ops.generated";
-import { baseOf } from "../isa/shape.generated";
+import { baseOf, READS_A, READS_B, READS_C, shapeOf, WRITES_A } from "../isa/shape.generated";
 
 export const MAX_BLOCKS: u32 = 96;
 /** Instructions of a region, and of one block. */
@@ -36,7 +36,13 @@ const B_OUT0: u32 = 12; //  i32: offset from the page's start
 const B_OUT1: u32 = 16; //  i32
 const B_RPO: u32 = 20; //   u16: place in reverse postorder, from 1; 0: not reached
 const B_IDOM: u32 = 22; //  u16: block
-const B_SIZE: u32 = 24;
+const B_PATH: u32 = 24; //  u16: instructions from here to where the budget is next looked at, at most
+const B_CALLS: u32 = 26; // u8: of a header: something in its loop calls
+const B_READS: u32 = 28; // u32: registers read before they are written
+const B_WRITES: u32 = 32; // u32: registers written
+const B_LIVE: u32 = 36; //  u32: registers whose locals are of use at the start
+const B_READY: u32 = 40; // u32: for module: locals that hold their registers at the start
+const B_SIZE: u32 = 44;
 
 const ORDER: u32 = BLOCKS + MAX_BLOCKS * B_SIZE; // u16: blocks in reverse postorder
 const SEEN: u32 = ORDER + MAX_BLOCKS * 2; // u8, and the next successor to visit
@@ -44,9 +50,11 @@ const END: u32 = SEEN + MAX_BLOCKS * 2;
 
 export const KIND_FALL: u32 = 0; //   on to SUCC0
 export const KIND_BRANCH: u32 = 1; // taken to SUCC0, else SUCC1
-export const KIND_CALL: u32 = 2; //   links, then leaves to OUT0
-export const KIND_JALR: u32 = 3;
-export const KIND_STOP: u32 = 4; //   the next instruction (OUT0) is the interpreter's
+export const KIND_CALL: u32 = 2; //   calls OUT1, comes back to SUCC0
+export const KIND_CALLR: u32 = 3; //  calls where a register points, comes back to SUCC0
+export const KIND_RETURN: u32 = 4;
+export const KIND_JALR: u32 = 5; //   any other indirect jump
+export const KIND_STOP: u32 = 6; //   the next instruction (OUT0) is the interpreter's
 
 /** The decoded instruction of `fetch`. */
 export let op: u16 = 0; //     of the base instruction
@@ -84,7 +92,7 @@ function isBranch(o: u16): bool {
 }
 
 /** Instructions that the interpreter executes: they end the region's business. */
-function stops(o: u16): bool {
+export function stops(o: u16): bool {
   return o == OP_ECALL || o == OP_EBREAK || o == OP_MRET || o == OP_SRET || o == OP_WFI;
 }
 
@@ -121,11 +129,25 @@ function stops(o: u16): bool {
 // @ts-ignore: decorator
 @inline export function ordered(i: u32): u32 { return load<u16>(ORDER + i * 2); }
 export function orderedCount(): u32 { return orderCount; }
+/** Instructions from the block's start to the next look at the budget, on the longest way. */
+// @ts-ignore: decorator
+@inline export function pathOf(b: u32): u32 { return load<u16>(block(b), B_PATH); }
+// @ts-ignore: decorator
+@inline export function loopCalls(b: u32): bool { return load<u8>(block(b), B_CALLS) != 0; }
+// @ts-ignore: decorator
+@inline export function liveAt(b: u32): u32 { return load<u32>(block(b), B_LIVE); }
+// @ts-ignore: decorator
+@inline export function readyAt(b: u32): u32 { return load<u32>(block(b), B_READY); }
+// @ts-ignore: decorator
+@inline export function setReadyAt(b: u32, registers: u32): void { store<u32>(block(b), registers, B_READY); }
 
 let stackTop: u32 = 0;
+/** The page's micro-ops, or 0: what was never executed isn't worth translating. */
+let known: u32 = 0;
 
 function lead(target: i32): void {
   if (<u32>target >= PAGE_SIZE || mark(target)) return;
+  if (known && load<u16>(known + (<u32>target << 2)) == OP_DECODE) return;
   if (stackTop == 1024) return;
   setMark(target, 1);
   store<u16>(STACK + stackTop * 2, <u16>target);
@@ -134,15 +156,18 @@ function lead(target: i32): void {
 
 /**
  * Finds the region of an entry.
- * @param page  linear address of the guest's page
+ * @param page   linear address of the guest's page
+ * @param slots  its micro-ops, to leave out what wasn't ever executed; 0: nothing is left out
  * @returns false when there is nothing to translate
  */
-export function discover(page: u32, entry: u32): bool {
+export function discover(page: u32, entry: u32, slots: u32): bool {
+  known = 0; // the entry is wanted in any case
   memory.fill(MARK, 0, PAGE_SIZE / 2);
   stackTop = 0;
   let left: i32 = MAX_INSTRUCTIONS;
   let leaders: u32 = 0;
   lead(entry);
+  known = slots;
   // First which blocks there are; nearest to the entry first, since the stack is read as a queue.
   for (let head: u32 = 0; head < stackTop && left > 0 && leaders < MAX_BLOCKS; head++) {
     const start = <u32>load<u16>(STACK + head * 2);
@@ -158,12 +183,17 @@ export function discover(page: u32, entry: u32): bool {
         lead(next);
         break;
       }
-      if (op == OP_JALR) break;
+      if (op == OP_JALR) {
+        if (opA != 32) lead(next);
+        break;
+      }
       if (op == OP_JAL) {
-        if (opA == 32) lead(<i32>at + opImm);
+        lead(opA == 32 ? <i32>at + opImm : <i32>next);
         break;
       }
       at = next;
+      // What follows a long block is another.
+      if (i == MAX_BLOCK - 1) lead(at);
     }
   }
   // Then where they end: a block may have been cut by one that was found later.
@@ -180,6 +210,8 @@ export function discover(page: u32, entry: u32): bool {
   order(first);
   dominate();
   shape();
+  measurePaths();
+  live();
   return true;
 }
 
@@ -189,7 +221,7 @@ export function headOf(at: u32): u32 {
   for (let b: u32 = 0; b < blockCount; b++) {
     if (startOf(b) < at || !rpoOf(b)) continue;
     const kind = kindOf(b);
-    if (kind != KIND_BRANCH && kind != KIND_FALL) continue;
+    if (kind > KIND_CALLR) continue;
     const target = edgeOut(b, 0);
     if (target >= 0 && target <= <i32>at && target > head) head = target;
   }
@@ -228,13 +260,14 @@ function measure(page: u32, b: u32): void {
       break;
     }
     if (op == OP_JALR) {
-      kind = KIND_JALR;
+      kind = opA != 32 ? KIND_CALLR : opB == 1 || opB == 5 ? KIND_RETURN : KIND_JALR;
+      if (kind == KIND_CALLR) link(b, 0, at + opSize);
       break;
     }
     if (op == OP_JAL) {
       kind = opA == 32 ? KIND_FALL : KIND_CALL;
-      if (opA == 32) link(b, 0, <i32>at + opImm);
-      else store<i32>(block(b), <i32>at + opImm, B_OUT0);
+      link(b, 0, opA == 32 ? <i32>at + opImm : <i32>(at + opSize));
+      if (opA != 32) store<i32>(block(b), <i32>at + opImm, B_OUT1);
       break;
     }
     at += opSize;
@@ -244,6 +277,28 @@ function measure(page: u32, b: u32): void {
   store<u8>(block(b), 0, B_HEADER);
   store<u16>(block(b), 0, B_MERGES);
   store<u16>(block(b), 0, B_RPO);
+  store<u8>(block(b), 0, B_CALLS);
+  uses(page, b);
+}
+
+/** Notes which registers' locals a block reads and writes. */
+function uses(page: u32, b: u32): void {
+  let reads: u32 = 0;
+  let writes: u32 = 0;
+  let at = startOf(b);
+  const count = countOf(b);
+  for (let i: u32 = 0; i < count; i++) {
+    fetch(page, at);
+    const shape = shapeOf(op);
+    let sources: u32 = shape & READS_B ? 1 << opB : 0;
+    if (shape & READS_A) sources |= 1 << opA;
+    if (shape & READS_C) sources |= 1 << (opImm & 31);
+    reads |= sources & ~writes;
+    if (shape & WRITES_A && opA < 32) writes |= 1 << opA;
+    at += opSize;
+  }
+  store<u32>(block(b), reads & ~1, B_READS);
+  store<u32>(block(b), writes & ~1, B_WRITES);
 }
 
 /** Numbers the blocks in reverse postorder, from 1. */
@@ -336,6 +391,52 @@ function shape(): void {
       } else {
         store<i16>(block(b) + e * 2, -1, B_SUCC0); // OUT already says where
       }
+    }
+  }
+}
+
+/** How far it is from each block to the next look at the budget: at headers, and behind calls. */
+function measurePaths(): void {
+  for (let i = orderCount; i > 0; i--) {
+    const b = ordered(i - 1);
+    let longest: u32 = 0;
+    const kind = kindOf(b);
+    if (kind != KIND_CALL && kind != KIND_CALLR) {
+      for (let e: u32 = 0; e < 2; e++) {
+        const to = edge(b, e);
+        if (to >= 0 && !isHeader(to) && pathOf(to) > longest) longest = pathOf(to);
+      }
+    }
+    store<u16>(block(b), <u16>(longest + countOf(b)), B_PATH);
+  }
+}
+
+// @ts-ignore: decorator
+@inline function calls(b: u32): bool { return kindOf(b) == KIND_CALL || kindOf(b) == KIND_CALLR; }
+
+/** Which locals are of use where: behind a call all of them are loaded anew. */
+function live(): void {
+  for (let i: u32 = 0; i < orderCount; i++) store<u32>(block(ordered(i)), 0, B_LIVE);
+  let changed = true;
+  while (changed) {
+    changed = false;
+    for (let i = orderCount; i > 0; i--) {
+      const b = ordered(i - 1);
+      let out: u32 = 0;
+      if (!calls(b)) for (let e: u32 = 0; e < 2; e++) if (edge(b, e) >= 0) out |= liveAt(edge(b, e));
+      const now = load<u32>(block(b), B_READS) | (out & ~load<u32>(block(b), B_WRITES));
+      if (now == liveAt(b)) continue;
+      store<u32>(block(b), now, B_LIVE);
+      changed = true;
+    }
+  }
+  // A loop reaches from its header to the last block that goes back to it, in reverse postorder.
+  for (let i: u32 = 0; i < orderCount; i++) {
+    const b = ordered(i);
+    for (let e: u32 = 0; e < 2; e++) {
+      const to = edge(b, e);
+      if (to < 0 || rpoOf(to) > rpoOf(b)) continue;
+      for (let j = rpoOf(to); j <= rpoOf(b); j++) if (calls(ordered(j - 1))) store<u8>(block(to), 1, B_CALLS);
     }
   }
 }

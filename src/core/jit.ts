@@ -1,7 +1,7 @@
 /** Compiled regions of guest code: modules that the core writes and the host compiles. */
 
 /** As assembly/host.ts documents `compile`. */
-export type Installer = (address: number, length: number, region: number) => number;
+export type Installer = (address: number, length: number, region: number, count: number) => number;
 
 /** What of a core the installer needs; it exists only after the installer does. */
 export interface JitMemory {
@@ -18,18 +18,18 @@ const LONGEST_MODULE = 0x10_0000;
 /** Compiles at once, on this thread. A module that the engine refuses is not an error: the interpreter goes on. */
 export function installer(core: () => JitMemory): Installer {
   let base: number | undefined;
-  return (address, length, region) => {
+  return (address, length, region, count) => {
     const { bytes, memory, table } = core();
     const from = address >>> 0;
     const size = length >>> 0;
-    if (region < 0 || region >= MOST_REGIONS || size > LONGEST_MODULE || from + size > bytes.length) return -1;
+    if (region < 0 || count < 0 || region + count > MOST_REGIONS || size > LONGEST_MODULE || from + size > bytes.length) return -1;
     try {
       const module = new WebAssembly.Module(bytes.slice(from, from + size));
       const instance = new WebAssembly.Instance(module, { env: { memory, table } });
       base ??= table.length;
       const index = base + region;
-      if (index >= table.length) table.grow(index + 1 - table.length);
-      table.set(index, instance.exports.f);
+      if (index + count > table.length) table.grow(index + count - table.length);
+      for (let i = 0; i < count; i++) table.set(index + i, instance.exports[String.fromCharCode(0x61 + i)]);
       return index;
     } catch {
       return -1;

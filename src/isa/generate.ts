@@ -44,8 +44,22 @@ export function farOf(op: u16): u16 {
 `;
 }
 
-/** What compressed instructions do, and whether an instruction is worth translating. */
-function generateShape(rows: readonly Row[]): string {
+/** Bits of an op's shape: which fields of its micro-op are integer registers. */
+const SHAPE = { READS_A: 1, READS_B: 2, READS_C: 4, WRITES_A: 8, CSR: 16 } as const;
+
+function shapeOf({ format }: Row): number {
+  const isSource = (operand: unknown) => operand === "rs1" || operand === "rs2";
+  return (
+    (isSource(format.a) ? SHAPE.READS_A : 0) |
+    (isSource(format.b) ? SHAPE.READS_B : 0) |
+    (isSource(format.imm[0]?.[0]) ? SHAPE.READS_C : 0) |
+    (format.a === "rd" ? SHAPE.WRITES_A : 0) |
+    ("csr" in format.fields ? SHAPE.CSR : 0)
+  );
+}
+
+/** What compressed instructions do, and which fields of a micro-op are registers. */
+function generateShape(rows: readonly Row[], ops: readonly Op[]): string {
   const imports = new Set<string>();
   const use = (name: string) => {
     imports.add(name);
@@ -55,6 +69,9 @@ function generateShape(rows: readonly Row[]): string {
     .filter((row) => row.name.startsWith("c."))
     .map((row) => `    case ${use(opName(row.name))}: return ${use(opName(executedAs(row.name)))};`);
   const body = cases.join("\n");
+  const shapes: number[] = new Array(ops.at(-1)!.id + 1).fill(0);
+  for (const op of ops) if (op.row) shapes[op.id] = shapeOf(op.row);
+  const list = Array.from({ length: Math.ceil(shapes.length / 32) }, (_, i) => `  ${shapes.slice(i * 32, i * 32 + 32).join(", ")},`).join("\n");
   return `${HEADER}
 import {
   ${[...imports].join(", ")},
@@ -66,6 +83,19 @@ export function baseOf(op: u16): u16 {
 ${body}
     default: return op;
   }
+}
+
+// Which fields of a micro-op are integer registers; of compressed instructions, ask for their base.
+${Object.entries(SHAPE)
+  .map(([name, bit]) => `export const ${name}: u8 = ${bit};`)
+  .join("\n")}
+
+const SHAPES: usize = memory.data<u8>([
+${list}
+]);
+
+export function shapeOf(op: u16): u8 {
+  return load<u8>(SHAPES + op);
 }
 `;
 }
@@ -95,7 +125,7 @@ export function generate(rows: readonly Row[]): Record<string, string> {
     "assembly/isa/decode.generated.ts": HEADER + generateDecoder(rows),
     "assembly/exec/dispatch.generated.ts": HEADER + generateDispatch(rows, fusions),
     "assembly/isa/fusion.generated.ts": HEADER + generateFusion(fusions, opCount, (name) => ids.get(name)!),
-    "assembly/isa/shape.generated.ts": generateShape(rows),
+    "assembly/isa/shape.generated.ts": generateShape(rows, ops),
     "src/isa/ops.generated.ts": generateNames(ops),
   };
 }
