@@ -35,7 +35,7 @@ interface Options {
 }
 
 const MICRO_MS = 500;
-const REPETITIONS = 3;
+const REPETITIONS = 4;
 
 function oneOf<T extends string>(value: string, known: readonly T[]): T {
   const found = known.find((name) => name === value);

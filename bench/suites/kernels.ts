@@ -48,7 +48,7 @@ export function readOutcome(
   const found = [...stdout.matchAll(/^([0-9a-f]{16}) (\d+\.\d{6})\r?$/gm)];
   if (found.length !== repetitions) {
     const said = stdout.trim().split("\n").at(-1);
-    const count = found.length ? `${found.length} results instead of ${repetitions}` : "no result";
+    const count = found.length ? `${found.length} of ${repetitions} results` : "no result";
     throw new BenchError(`${kernel} gave ${count} on ${machine}${said ? `, but: ${said}` : ""}`);
   }
   const checksums = [...new Set(found.map((line) => line[1]!))];
