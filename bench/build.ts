@@ -27,6 +27,8 @@ const GUEST_LINK = ["-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments"];
 export interface BuildOptions {
   /** Multiplies every kernel's work; at least one unit is left. */
   readonly scale?: number;
+  /** How often the program runs its kernel; once unless told. */
+  readonly repetitions?: number;
   /** Where the programs go; dist/bench unless told. */
   readonly directory?: string;
 }
@@ -40,13 +42,13 @@ const defaultDirectory = (): string => join(packageRoot(), "dist", "bench");
 
 /** Builds one kernel and returns the program's path. @throws BenchError without a compiler */
 export async function buildKernel(kernel: Kernel, target: Target, options: BuildOptions = {}): Promise<string> {
-  const { scale = 1, directory = defaultDirectory() } = options;
+  const { scale = 1, repetitions = 1, directory = defaultDirectory() } = options;
   const root = packageRoot();
   const at = (...parts: string[]) => join(root, ...parts);
   const out = programPath(kernel, target, directory);
   await mkdir(directory, { recursive: true });
   const work = Math.max(1, Math.round(kernel.scale * scale));
-  const shared = [...COMMON, `-DSCALE=${work}`, `-I${at("bench/kernels")}`];
+  const shared = [...COMMON, `-DSCALE=${work}`, `-DREPETITIONS=${repetitions}`, `-I${at("bench/kernels")}`];
   const source = at("bench/kernels", `${kernel.name}.c`);
   if (target === "native") {
     const fma = kernel.fma && process.arch === "x64" ? ["-mfma"] : [];

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { EngineName } from "../src/core/engine.ts";
 import { runTool, type Usage } from "../src/oracle/command.ts";
 import type { Qemu } from "../src/oracle/qemu.ts";
 import { BenchError } from "./errors.ts";
@@ -16,13 +17,20 @@ export interface Machines {
 }
 
 export interface Wardian {
-  /** Runs the command line. */
-  run(args: readonly string[]): Promise<Usage>;
+  /** Runs `wardian boot` with these arguments. */
+  boot(args: readonly string[]): Promise<Usage>;
+}
+
+/** `wardian boot` with an engine chosen, or the one that its users get. */
+export function bootArguments(args: readonly string[], engine?: EngineName): string[] {
+  return ["boot", ...args, ...(engine ? ["--engine", engine] : [])];
 }
 
 /** The built command line. @throws BenchError when it isn't built */
-export function findWardian(): Wardian {
+export function findWardian(engine?: EngineName): Wardian {
   const cli = join(packageRoot(), "dist", "cli.js");
   if (!existsSync(cli)) throw new BenchError("wardian isn't built: run npm run build first");
-  return { run: (args) => runTool([process.execPath, cli, ...args], "install the package nodejs") };
+  return {
+    boot: (args) => runTool([process.execPath, cli, ...bootArguments(args, engine)], "install the package nodejs"),
+  };
 }

@@ -1,11 +1,12 @@
 /**
  * The benchmark runner.
  *
- *     npm run bench -- kernels boot micro --against qemu --against native --json results.json
+ *     npm run bench -- kernels boot micro --against qemu --against native --engine jit --json results.json
  */
 
 import { writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { ENGINES, type EngineName } from "../src/core/engine.ts";
 import { ImageError } from "../src/images/index.ts";
 import { OracleError } from "../src/oracle/errors.ts";
 import { findQemus } from "../src/oracle/qemu.ts";
@@ -24,16 +25,17 @@ type Peer = (typeof PEERS)[number];
 
 interface Options {
   against: Peer[];
+  engine?: EngineName;
   json?: string;
   runs: number;
+  repetitions: number;
   scale: number;
   kernel: string[];
   peersOnly: boolean;
 }
 
 const MICRO_MS = 500;
-
-const collect = (value: string, previous: string[]): string[] => [...previous, value];
+const REPETITIONS = 4;
 
 function oneOf<T extends string>(value: string, known: readonly T[]): T {
   const found = known.find((name) => name === value);
@@ -41,10 +43,21 @@ function oneOf<T extends string>(value: string, known: readonly T[]): T {
   return found;
 }
 
-function positive(text: string, whole: boolean): number {
+/** Parses an option that may be given again. */
+function each<T extends string>(known: readonly T[]): (value: string, previous: T[]) => T[] {
+  return (value, previous) => [...previous, oneOf(value, known)];
+}
+
+function positive(text: string): number {
   const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value) || (whole && !Number.isInteger(value)))
-    throw new InvalidArgumentError(`It is a ${whole ? "whole " : ""}number above 0.`);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError("It is a number above 0.");
+  return value;
+}
+
+function whole(text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new InvalidArgumentError(`It is a whole number, at least ${least}.`);
   return value;
 }
 
@@ -55,7 +68,7 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
   };
   const onMachines = suites.some((suite) => suite !== "micro");
   const machines: Machines = {
-    wardian: onMachines && !options.peersOnly ? findWardian() : undefined,
+    wardian: onMachines && !options.peersOnly ? findWardian(options.engine) : undefined,
     qemus: onMachines && options.against.includes("qemu") ? await findQemus(say) : [],
     native: options.against.includes("native"),
   };
@@ -81,23 +94,26 @@ export async function main(args: readonly string[]): Promise<number> {
     .argument("[suites...]", `any of ${SUITES.join(", ")}; kernels unless told`)
     .addOption(
       new Option("--against <peer>", "also run on this peer; may be given again: qemu, native")
-        .argParser((value: string, previous: Peer[]) => [...previous, oneOf(value, PEERS)])
+        .argParser(each(PEERS))
         .default([] as Peer[], "none"),
     )
+    .addOption(
+      new Option("--engine <name>", `wardian's: ${ENGINES.join(", ")}; its default unless told`).argParser(
+        (value: string) => oneOf(value, ENGINES),
+      ),
+    )
     .option("--json <file>", "write the results as JSON")
-    .option("--runs <n>", "times that each is run; the median counts", (text) => positive(text, true), 3)
-    .option("--scale <factor>", "multiplies the kernels' work", (text) => positive(text, false), 1)
+    .option("--runs <n>", "times that each is run; the median counts", (text) => whole(text, 1), 3)
+    .option(
+      "--repetitions <n>",
+      "times that a kernel is repeated in a run: the first, then the steady ones",
+      (text) => whole(text, 2),
+      REPETITIONS,
+    )
+    .option("--scale <factor>", "multiplies the kernels' work", positive, 1)
     .addOption(
       new Option("--kernel <name>", "only this kernel; may be given again")
-        .argParser((value: string, previous: string[]) =>
-          collect(
-            oneOf(
-              value,
-              KERNELS.map(({ name }) => name),
-            ),
-            previous,
-          ),
-        )
+        .argParser(each(KERNELS.map(({ name }) => name)))
         .default([] as string[], "all"),
     )
     .option("--peers-only", "leave wardian itself out", false)

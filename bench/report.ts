@@ -11,7 +11,12 @@ export interface Row {
    * the QEMUs in this row, what wardian is held against.
    */
   readonly results: Readonly<Record<string, number>>;
+  /** How many times better wardian is than `qemu` and than `native`, where both were measured; above 1 it wins. */
+  readonly ratios: Ratios;
 }
+
+const PEERS = ["qemu", "native"] as const;
+export type Ratios = Readonly<Partial<Record<(typeof PEERS)[number], number>>>;
 
 /** The middle value, or the mean of the two. NaN of nothing. */
 export function median(values: readonly number[]): number {
@@ -20,20 +25,41 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** The geometric mean, the one for ratios. NaN of nothing. */
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
 /** A row from each machine's runs. */
-export function makeRow(about: Omit<Row, "results">, runs: ReadonlyMap<string, readonly number[]>): Row {
+export function makeRow(about: Omit<Row, "results" | "ratios">, runs: ReadonlyMap<string, readonly number[]>): Row {
   const results: Record<string, number> = {};
   for (const [machine, values] of runs) results[machine] = median(values);
   const qemus = Object.entries(results).flatMap(([machine, value]) => (machine.startsWith("qemu-") ? [value] : []));
   if (qemus.length) results.qemu = about.better === "lower" ? Math.min(...qemus) : Math.max(...qemus);
-  return { ...about, results };
+  return { ...about, results, ratios: ratiosOf(about.better, results) };
 }
 
-/** How many times better wardian is than another machine; above 1 it wins. */
-export function advantage(row: Row, machine: string): number | undefined {
-  const { wardian, [machine]: other } = row.results;
-  if (wardian === undefined || other === undefined || !(wardian > 0) || !(other > 0)) return undefined;
-  return row.better === "lower" ? other / wardian : wardian / other;
+function ratiosOf(better: Row["better"], results: Row["results"]): Ratios {
+  const ratios: { -readonly [peer in keyof Ratios]: number } = {};
+  for (const peer of PEERS) {
+    const { wardian = 0, [peer]: other = 0 } = results;
+    if (wardian > 0 && other > 0) ratios[peer] = better === "lower" ? other / wardian : wardian / other;
+  }
+  return ratios;
+}
+
+/** A row of ratios alone, each from that of all these rows; nothing for a peer that one of them lacks. */
+export function summarize(
+  about: Pick<Row, "suite" | "name">,
+  rows: readonly Row[],
+  combine: (values: readonly number[]) => number,
+): Row {
+  const ratios: { -readonly [peer in keyof Ratios]: number } = {};
+  for (const peer of PEERS) {
+    const values = rows.flatMap((row) => row.ratios[peer] ?? []);
+    if (values.length && values.length === rows.length) ratios[peer] = combine(values);
+  }
+  return { ...about, unit: "×", better: "higher", results: {}, ratios };
 }
 
 const number = (value: number | undefined): string =>
@@ -46,13 +72,13 @@ export function formatTable(rows: readonly Row[]): string {
     .filter((name) => name.startsWith("qemu-"))
     .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const machines = ["wardian", ...versions, "native"].filter((name) => known.has(name));
-  const ratios = known.has("wardian") ? ["qemu", "native"].filter((name) => known.has(name)) : [];
+  const ratios = PEERS.filter((name) => known.has("wardian") && known.has(name));
   const head = ["", "unit", ...machines, ...ratios.map((name) => `× ${name}`)];
   const lines = rows.map((row) => [
     `${row.suite} ${row.name}`,
     row.unit,
     ...machines.map((name) => number(row.results[name])),
-    ...ratios.map((name) => number(advantage(row, name))),
+    ...ratios.map((name) => number(row.ratios[name])),
   ]);
   const all = [head, ...lines];
   const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));

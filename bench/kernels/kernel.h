@@ -1,7 +1,9 @@
 /*
  * A benchmark kernel: one source for every machine, so that all of them do the
  * same work. It returns a checksum of everything it computed; the runner
- * requires the same one everywhere. Work grows linearly with the scale.
+ * requires the same one everywhere. Work grows linearly with the scale. It is
+ * called several times and must compute the same each time, so it writes what it
+ * reads of the arena: what an earlier call left there mustn't matter.
  */
 #ifndef WARDIAN_KERNEL_H
 #define WARDIAN_KERNEL_H
@@ -14,7 +16,7 @@
 
 uint64_t kernel(uint64_t scale);
 
-/** The kernel's working memory, `ARENA_SIZE` bytes, zero at first. */
+/** The kernel's working memory, `ARENA_SIZE` bytes. */
 void *arena(void);
 
 /** A step of xorshift64 (Marsaglia 2003): our pseudo-random numbers. */

@@ -18,7 +18,7 @@ export async function runBoot(machines: Machines, runs: number, say: (what: stri
   if (image.kind !== "linux") throw new BenchError("the image debian isn't a Linux: mend roms/manifest.json");
   const runners = new Map<string, () => Promise<Usage>>();
   const { wardian, qemus } = machines;
-  if (wardian) runners.set("wardian", () => wardian.run(["boot", "debian", "--append", POWER_OFF]));
+  if (wardian) runners.set("wardian", () => wardian.boot(["debian", "--append", POWER_OFF]));
   for (const qemu of qemus) {
     const board = ["-M", "virt", "-m", `${image.memory}M`, "-bios", image.firmware.dynamic];
     const streams = ["-display", "none", "-monitor", "none", "-serial", "stdio"];

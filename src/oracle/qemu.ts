@@ -89,18 +89,23 @@ async function backportsQemu(say: (what: string) => void): Promise<Qemu> {
   return unpackedQemu(directory);
 }
 
-/** A QEMU below a directory of unpacked packages. */
-async function unpackedQemu(root: string): Promise<Qemu> {
+/**
+ * A QEMU below a directory of unpacked packages. It looks for modules in its own
+ * folder and then, whatever it is told, in that of the QEMU installed, and aborts
+ * on finding one of another build there. Unless told which audio driver to use it
+ * tries all of them, most of which are modules that aren't among our packages.
+ */
+export async function unpackedQemu(root: string): Promise<Qemu> {
   const lib = join(root, "usr/lib");
   const triplets = (await readdir(lib)).filter((name) => name.endsWith("-linux-gnu"));
   const libraries = triplets.map((name) => join(lib, name));
   const modules = libraries.map((name) => join(name, "qemu")).find((name) => existsSync(name));
   const env = {
     LD_LIBRARY_PATH: libraries.join(":"),
-    // Its own modules, not those of the QEMU installed.
+    // Its own modules before those of the QEMU installed.
     ...(modules !== undefined && { QEMU_MODULE_DIR: modules }),
   };
-  const command = [join(root, "usr/bin", PROGRAM), "-L", join(root, "usr/share/qemu")];
+  const command = [join(root, "usr/bin", PROGRAM), "-L", join(root, "usr/share/qemu"), "-audio", "none"];
   const { stdout } = await runTool([command[0]!, "--version"], INSTALL, { env });
   return {
     label: labelOf(stdout),

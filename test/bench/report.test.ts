@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { advantage, formatTable, makeRow, median, type Row } from "../../bench/report.ts";
-import { labelOf } from "../../src/oracle/qemu.ts";
+import { formatTable, geometricMean, makeRow, median, type Row, summarize } from "../../bench/report.ts";
 
 const about = { suite: "s", name: "n", unit: "s", better: "lower" } as const;
 
@@ -9,6 +8,14 @@ describe("median", () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 10])).toBe(3);
     expect(median([7])).toBe(7);
+  });
+});
+
+describe("geometricMean", () => {
+  it("is the ratio that all of them amount to", () => {
+    expect(geometricMean([2, 8])).toBeCloseTo(4);
+    expect(geometricMean([0.5, 2, 1])).toBeCloseTo(1);
+    expect(geometricMean([3])).toBeCloseTo(3);
   });
 });
 
@@ -24,25 +31,44 @@ describe("makeRow", () => {
     expect(makeRow(about, runs)).toEqual({
       ...about,
       results: { wardian: 2, "qemu-7.2": 4, "qemu-10.0": 3, qemu: 3, native: 0.1 },
+      ratios: { qemu: 1.5, native: 0.05 },
     });
   });
 
   it("takes the higher one where higher is better", () => {
-    expect(makeRow({ ...about, better: "higher" }, runs).results.qemu).toBe(4);
+    const row = makeRow({ ...about, better: "higher" }, runs);
+    expect(row.results.qemu).toBe(4);
+    expect(row.ratios).toEqual({ qemu: 0.5, native: 20 });
   });
 
   it("has no qemu without one", () => {
-    expect(makeRow(about, new Map([["wardian", [1]]])).results).toEqual({ wardian: 1 });
+    expect(makeRow(about, new Map([["wardian", [1]]]))).toEqual({ ...about, results: { wardian: 1 }, ratios: {} });
+  });
+
+  it("has no ratio to a time that was too short to see", () => {
+    expect(makeRow(about, runs.set("native", [0])).ratios).toEqual({ qemu: 1.5 });
   });
 });
 
-describe("advantage", () => {
-  const row = (better: Row["better"]): Row => ({ ...about, better, results: { wardian: 2, qemu: 3 } });
+describe("summarize", () => {
+  const rows: Row[] = [
+    { ...about, results: {}, ratios: { qemu: 2, native: 0.1 } },
+    { ...about, results: {}, ratios: { qemu: 0.5 } },
+  ];
 
-  it("is above 1 where wardian is better", () => {
-    expect(advantage(row("lower"), "qemu")).toBe(1.5);
-    expect(advantage(row("higher"), "qemu")).toBeCloseTo(2 / 3);
-    expect(advantage(row("lower"), "native")).toBeUndefined();
+  it("combines the ratios to a peer that all rows have", () => {
+    expect(summarize({ suite: "s", name: "least" }, rows, (values) => Math.min(...values))).toEqual({
+      suite: "s",
+      name: "least",
+      unit: "×",
+      better: "higher",
+      results: {},
+      ratios: { qemu: 0.5 },
+    });
+  });
+
+  it("says nothing of no rows", () => {
+    expect(summarize({ suite: "s", name: "mean" }, [], geometricMean).ratios).toEqual({});
   });
 });
 
@@ -50,20 +76,15 @@ describe("formatTable", () => {
   it("has a line for each row, the QEMUs by version, ratios at the end", () => {
     const results = { "qemu-10.0": 3, "qemu-7.2": 4, qemu: 3, native: 0.125, wardian: 2 };
     const lines = formatTable([
-      { ...about, results },
-      { ...about, name: "other", results: { wardian: 1234.5 } },
+      { ...about, results, ratios: { qemu: 1.5, native: 0.0625 } },
+      { ...about, name: "other", results: { wardian: 1234.5 }, ratios: {} },
+      { ...about, name: "mean", unit: "×", results: {}, ratios: { qemu: 1.5 } },
     ]).split("\n");
     expect(lines.map((line) => line.trim().split(/\s{2,}/))).toEqual([
       ["unit", "wardian", "qemu-7.2", "qemu-10.0", "native", "× qemu", "× native"],
       ["s n", "s", "2.00", "4.00", "3.00", "0.125", "1.50", "0.0625"],
       ["s other", "s", "1235", "–", "–", "–", "–", "–"],
+      ["s mean", "×", "–", "–", "–", "–", "1.50", "–"],
     ]);
-  });
-});
-
-describe("labelOf", () => {
-  it("is the program and its minor version", () => {
-    expect(labelOf("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)\nCopyright")).toBe("qemu-10.0");
-    expect(() => labelOf("hello")).toThrow(/install the package/);
   });
 });
