@@ -12,6 +12,16 @@ import { decodeSlot } from "./decode";
 import { interpret, isCalled } from "./dispatch.generated";
 import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
 
+/** Instructions that compiled code has retired: for whoever sets it to 0 before. */
+export let compiled: i32 = 0;
+
+export function countCompiled(): void {
+  compiled = 0;
+}
+
+/** No region asks for more budget at a time. */
+const ENDING: i32 = 512;
+
 /**
  * Executes up to `n` instructions; H_INSTRET_END must hold what H_INSTRET will
  * be after all of them. On return H_PC and H_INSTRET are true.
@@ -53,7 +63,9 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
     }
     if (op == OP_JIT) {
       const target = call_indirect<u64>(load<u32>(u, 4), h, n + 1, vbase, 0);
+      compiled += n + 1;
       n = load<i32>(h, H_JIT_N);
+      compiled -= n;
       store<u64>(h, target & ~1, H_PC);
       if (target & 1) {
         store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
@@ -72,8 +84,8 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
         page = fetchedSlots;
       }
       u = page + ((<usize>target & 4095) << 2);
-      // Where compiled code leaves to is worth compiling too.
-      if (load<u16>(u) != OP_JIT) heat(h, <u32>page, <u32>u, 1);
+      // Where compiled code leaves to is worth compiling too, if it didn't only leave because the budget ends.
+      if (n > ENDING && load<u16>(u) != OP_JIT) heat(h, <u32>page, <u32>u, 1);
       continue;
     }
     let handler = load<u32>(HANDLERS + (op << 2));

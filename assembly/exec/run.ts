@@ -21,7 +21,7 @@ import { OP_JIT } from "../isa/ops.generated";
 import { heat, jitOn, SAMPLE_HEAT } from "../jit/profile";
 import { sbiCall } from "../sbi/call";
 import { decodeAlone } from "./decode";
-import { execute } from "./execute";
+import { compiled, countCompiled, execute } from "./execute";
 
 const INTERRUPT: u64 = <u64>1 << 63;
 
@@ -40,6 +40,7 @@ export function run(hart: u32, n: i32): i32 {
   let limit = goal; // where the inner loop must stop for the timer
   let look = true; // at devices and the clock, before going on
   store<u32>(DEV_MACHINE, hart, M_CURRENT);
+  countCompiled();
   while (true) {
     const done = load<u64>(h, H_INSTRET);
     store<u64>(h, done, H_INSTRET_END);
@@ -80,7 +81,8 @@ export function run(hart: u32, n: i32): i32 {
       st = step(h);
     }
     if (watchpointStops(h, hart)) return RUN_DEBUG;
-    if (st == ST_BUDGET && jitOn()) sample(h);
+    // Where a budget ends is a sample, unless compiled code has used it up.
+    if (st == ST_BUDGET && jitOn() && compiled < n >> 1) sample(h);
     if (st == ST_TRAP) {
       count(h, CT_TRAP);
       st = handle(h);

@@ -15,7 +15,7 @@ import {
   hint, i32c, i64c, tee, unsigned, VOID,
 } from "./emit";
 import {
-  address, dirty, end, flush, hits, know, L_HART, L_STATUS, L_TEMP, linear, lowerCall, need, pending, ready, x,
+  address, dirty, end, hits, know, L_HART, L_STATUS, L_TEMP, linear, lowerCall, lowerCallSeldom, need, pending, ready, x,
 } from "./parts";
 import { op, opA, opB, opImm } from "./region";
 
@@ -41,9 +41,12 @@ function slowIf(): void {
   unsigned(0);
 }
 
+/** What was dirty before the instruction. */
+let opened: u32 = 0;
+
 /** Opens the two blocks: a branch to label 0 goes to the handler. */
 function open(): void {
-  flush();
+  opened = dirty;
   byte(BLOCK);
   byte(VOID);
   byte(BLOCK);
@@ -60,10 +63,10 @@ function close(offset: i32): void {
   branch(1);
   byte(END);
   // On this way the destination hasn't been written yet.
-  const stale = dirty;
-  know(ready, 0, pending);
-  lowerCall(offset);
-  know(ready, stale, pending);
+  const written = dirty;
+  know(ready, opened, pending);
+  lowerCallSeldom(offset);
+  know(ready, written, pending);
   byte(END);
 }
 

@@ -21,8 +21,8 @@ import {
 import { loadHelper, storeHelper } from "./helper";
 import { lowerFp } from "./lower-fp";
 import {
-  address, budgetAfter, end, flush, hits, L_HART, L_PAGE, L_VA, leaveUnlessOk, linear, lowerCall, need, notePc, SINK, T_LOAD, T_STORE,
-  x,
+  address, budgetAfter, end, hits, L_HART, L_PAGE, L_VA, leaveUnlessOk, linear, lowerCall, need, notePc, SINK, T_LOAD, T_STORE,
+  writeBack, x,
 } from "./parts";
 import { op, opA, opB, opImm, opSize } from "./region";
 
@@ -120,7 +120,6 @@ function zeroIf(whenZero: bool): void {
 const SIGN: u32 = 0x100;
 
 function lowerLoad(size: u32, code: u8, isSigned: bool, offset: i32): void {
-  flush();
   address();
   hits(0, size);
   hint(1);
@@ -129,6 +128,7 @@ function lowerLoad(size: u32, code: u8, isSigned: bool, offset: i32): void {
   linear(0);
   access(code, 0);
   byte(ELSE);
+  writeBack(~0);
   notePc(offset);
   get(L_HART);
   get(L_VA);
@@ -144,7 +144,6 @@ function lowerLoad(size: u32, code: u8, isSigned: bool, offset: i32): void {
 }
 
 function lowerStore(size: u32, code: u8, offset: i32): void {
-  flush();
   need(opA);
   address();
   hits(TLB_STORE, size);
@@ -155,6 +154,7 @@ function lowerStore(size: u32, code: u8, offset: i32): void {
   x(opA);
   access(code, 0);
   byte(ELSE);
+  writeBack(~0);
   notePc(offset);
   get(L_HART);
   get(L_VA);

@@ -26,9 +26,9 @@ import {
   noteBudget, pending, pushPc, ready, retire, setX, settle, SINK, T_REGION, tlbOffset, writeBack, x,
 } from "./parts";
 import {
-  countOf, discover, edge, edgeOut, fetch, idomOf, isHeader, isMerge, KIND_BRANCH, KIND_CALL, KIND_CALLR, KIND_FALL, KIND_JALR,
-  KIND_RETURN, KIND_STOP, kindOf, liveAt, loopCalls, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf,
-  setReadyAt, startOf, stops,
+  callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL, KIND_CALLR, KIND_FALL, KIND_JALR,
+  KIND_RETURN, KIND_STOP, kindOf, liveAt, loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf,
+  setKnown, startOf, stops,
 } from "./region";
 
 // The labels that enclose the code being written, innermost last: block, and what a branch to it does.
@@ -244,14 +244,21 @@ function tree(b: u32): void {
     within(b, orderedCount());
     return;
   }
-  flush();
   settle();
-  fillAll(liveAt(b));
-  setReadyAt(b, loopCalls(b) ? liveAt(b) : ready | liveAt(b));
+  if (callsBelow(b)) {
+    flush();
+    fillAll(liveAt(b));
+    setKnown(b, liveAt(b), 0, 0);
+  } else {
+    // What the loop writes stays in locals on its way round.
+    const held = liveAt(b) | loopWrites(b);
+    fillAll(held);
+    setKnown(b, ready | held, ~0, dirty | loopWrites(b));
+  }
   byte(LOOP);
   byte(VOID);
   push(b, LABEL_LOOP);
-  know(readyAt(b), 0, 0);
+  know(readyAt(b), dirtyAt(b), 0);
   checkBudget(b);
   within(b, orderedCount());
   byte(END);
@@ -266,8 +273,12 @@ function checkBudget(b: u32): void {
   seldom();
   push(0, LABEL_IF);
   const at = startOf(b);
-  if (at == entry) leaveWith(at, ST_STEP);
-  else leaveTo(at);
+  if (at == entry) {
+    writeBack(~0);
+    leaveWith(at, ST_STEP);
+  } else {
+    leaveTo(at);
+  }
   byte(END);
   labels--;
 }
@@ -277,14 +288,15 @@ function within(b: u32, below: u32): void {
   for (let i = below; i > rpoOf(b); i--) {
     const merge = ordered(i - 1);
     if (idomOf(merge) != b || !isMerge(merge) || merge == b) continue;
-    setReadyAt(merge, ~0);
+    // Without calls on the way, what locals hold here they hold there.
+    setKnown(merge, ~0, callsBelow(b) ? 0 : ready, 0);
     byte(BLOCK);
     byte(VOID);
     push(merge, LABEL_FORWARD);
     within(b, i - 1);
     byte(END);
     labels--;
-    know(readyAt(merge), 0, 0);
+    know(readyAt(merge), dirtyAt(merge), 0);
     tree(merge);
     return;
   }
@@ -293,7 +305,7 @@ function within(b: u32, below: u32): void {
 
 /** Goes to a place in the page by way of `follow`. */
 function leaveTo(offset: i32): void {
-  writeBack();
+  writeBack(~0);
   settle();
   pushPc(offset);
   set(L_TEMP);
@@ -544,14 +556,14 @@ function goTo(b: u32, taken: u32): void {
   if (to < 0) {
     leaveTo(edgeOut(b, taken));
   } else if (rpoOf(to) <= rpoOf(b)) {
-    writeBack();
+    writeBack(~dirtyAt(to));
     settle();
     fillAll(readyAt(to));
     branch(depthOf(to, LABEL_LOOP));
   } else if (isMerge(to)) {
-    writeBack();
+    writeBack(~keptAt(to));
     settle();
-    setReadyAt(to, readyAt(to) & ready);
+    setKnown(to, readyAt(to) & ready, keptAt(to), dirtyAt(to) | (dirty & keptAt(to)));
     branch(depthOf(to, LABEL_FORWARD));
   } else {
     tree(to);

@@ -3,7 +3,8 @@
  * them at the place that is being written, TLB lookup, leaving.
  *
  * A guest register is a local. It is loaded when it is first needed, and stored
- * before whatever may leave the region or look at the hart's state.
+ * where the region is left, or where somebody looks at the hart's state: mostly
+ * on ways that are seldom taken.
  */
 
 import {
@@ -102,10 +103,11 @@ export function end(): void {
   else setX(opA);
 }
 
-/** Stores what is dirty, on this way only. */
-export function writeBack(): void {
+/** Stores those of the set that are dirty, on this way only. */
+export function writeBack(registers: u32): void {
+  const old = dirty & registers;
   for (let r: u32 = 1; r < 32; r++) {
-    if (!(dirty >> r & 1)) continue;
+    if (!(old >> r & 1)) continue;
     get(L_HART);
     get(L_X + r);
     access(I64_STORE, H_X + r * 8);
@@ -114,7 +116,7 @@ export function writeBack(): void {
 
 /** Stores what is dirty. */
 export function flush(): void {
-  writeBack();
+  writeBack(~0);
   dirty = 0;
 }
 
@@ -238,6 +240,12 @@ export function linear(bank: u32): void {
 /** By the interpreter's own handler. */
 export function lowerCall(offset: i32): void {
   flush();
+  lowerCallSeldom(offset);
+}
+
+/** The same, on a way that is seldom taken: what is dirty stays dirty on the others. */
+export function lowerCallSeldom(offset: i32): void {
+  writeBack(~0);
   notePc(offset);
   get(L_HART);
   i32c(uopFor(rawOp, opA, opB, opImm));

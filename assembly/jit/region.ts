@@ -37,12 +37,16 @@ const B_OUT1: u32 = 16; //  i32
 const B_RPO: u32 = 20; //   u16: place in reverse postorder, from 1; 0: not reached
 const B_IDOM: u32 = 22; //  u16: block
 const B_PATH: u32 = 24; //  u16: instructions from here to where the budget is next looked at, at most
-const B_CALLS: u32 = 26; // u8: of a header: something in its loop calls
+const B_CALLS: u32 = 26; // u8: a block that this one dominates calls
 const B_READS: u32 = 28; // u32: registers read before they are written
 const B_WRITES: u32 = 32; // u32: registers written
 const B_LIVE: u32 = 36; //  u32: registers whose locals are of use at the start
-const B_READY: u32 = 40; // u32: for module: locals that hold their registers at the start
-const B_SIZE: u32 = 44;
+const B_LOOP: u32 = 40; //  u32: of a header: registers that its loop writes
+// For module: what is known of locals at a label.
+const B_READY: u32 = 44; // u32: they hold their registers
+const B_KEPT: u32 = 48; //  u32: they may be newer than the hart's registers
+const B_DIRTY: u32 = 52; // u32: they are, on some way to here
+const B_SIZE: u32 = 56;
 
 const ORDER: u32 = BLOCKS + MAX_BLOCKS * B_SIZE; // u16: blocks in reverse postorder
 const SEEN: u32 = ORDER + MAX_BLOCKS * 2; // u8, and the next successor to visit
@@ -133,13 +137,23 @@ export function orderedCount(): u32 { return orderCount; }
 // @ts-ignore: decorator
 @inline export function pathOf(b: u32): u32 { return load<u16>(block(b), B_PATH); }
 // @ts-ignore: decorator
-@inline export function loopCalls(b: u32): bool { return load<u8>(block(b), B_CALLS) != 0; }
+@inline export function callsBelow(b: u32): bool { return load<u8>(block(b), B_CALLS) != 0; }
+// @ts-ignore: decorator
+@inline export function loopWrites(b: u32): u32 { return load<u32>(block(b), B_LOOP); }
 // @ts-ignore: decorator
 @inline export function liveAt(b: u32): u32 { return load<u32>(block(b), B_LIVE); }
 // @ts-ignore: decorator
 @inline export function readyAt(b: u32): u32 { return load<u32>(block(b), B_READY); }
 // @ts-ignore: decorator
-@inline export function setReadyAt(b: u32, registers: u32): void { store<u32>(block(b), registers, B_READY); }
+@inline export function keptAt(b: u32): u32 { return load<u32>(block(b), B_KEPT); }
+// @ts-ignore: decorator
+@inline export function dirtyAt(b: u32): u32 { return load<u32>(block(b), B_DIRTY); }
+
+export function setKnown(b: u32, ready: u32, kept: u32, dirty: u32): void {
+  store<u32>(block(b), ready, B_READY);
+  store<u32>(block(b), kept, B_KEPT);
+  store<u32>(block(b), dirty, B_DIRTY);
+}
 
 let stackTop: u32 = 0;
 /** The page's micro-ops, or 0: what was never executed isn't worth translating. */
@@ -430,13 +444,24 @@ function live(): void {
       changed = true;
     }
   }
-  // A loop reaches from its header to the last block that goes back to it, in reverse postorder.
+  for (let i: u32 = 0; i < orderCount; i++) {
+    let b = ordered(i);
+    store<u32>(block(b), 0, B_LOOP);
+    // All that dominate a call: from it upwards.
+    while (calls(ordered(i)) && !callsBelow(b)) {
+      store<u8>(block(b), 1, B_CALLS);
+      b = idomOf(b);
+    }
+  }
+  // A loop reaches about from its header to where it goes back, in reverse postorder.
   for (let i: u32 = 0; i < orderCount; i++) {
     const b = ordered(i);
     for (let e: u32 = 0; e < 2; e++) {
       const to = edge(b, e);
       if (to < 0 || rpoOf(to) > rpoOf(b)) continue;
-      for (let j = rpoOf(to); j <= rpoOf(b); j++) if (calls(ordered(j - 1))) store<u8>(block(to), 1, B_CALLS);
+      let writes = loopWrites(to);
+      for (let j = rpoOf(to); j <= rpoOf(b); j++) writes |= load<u32>(block(ordered(j - 1)), B_WRITES);
+      store<u32>(block(to), writes, B_LOOP);
     }
   }
 }
