@@ -4,25 +4,28 @@
 
 import { H_JIT_VALUE, TLB_STORE } from "../abi";
 import {
-  OP_ADD, OP_ADD_UW, OP_ADDI, OP_ADDIW, OP_ADDW, OP_AND, OP_ANDI, OP_ANDN, OP_AUIPC, OP_BEXT, OP_BEXTI, OP_CLZ, OP_CPOP, OP_CTZ,
-  OP_CZERO_EQZ, OP_CZERO_NEZ, OP_FENCE, OP_FENCE_I, OP_LB, OP_LBU, OP_LD, OP_LH, OP_LHU, OP_LUI, OP_LW, OP_LWU, OP_MAX, OP_MAXU,
-  OP_MIN, OP_MINU, OP_MUL, OP_MULW, OP_OR, OP_ORI, OP_ORN, OP_PAUSE, OP_ROL, OP_ROR, OP_RORI, OP_RORIW, OP_SB, OP_SD, OP_SEXT_B,
-  OP_SEXT_H, OP_SH, OP_SH1ADD, OP_SH1ADD_UW, OP_SH2ADD, OP_SH2ADD_UW, OP_SH3ADD, OP_SH3ADD_UW, OP_SLL, OP_SLLI, OP_SLLI_UW,
-  OP_SLLIW, OP_SLLW, OP_SLT, OP_SLTI, OP_SLTIU, OP_SLTU, OP_SRA, OP_SRAI, OP_SRAIW, OP_SRAW, OP_SRL, OP_SRLI, OP_SRLIW, OP_SRLW,
-  OP_SUB, OP_SUBW, OP_SW, OP_XNOR, OP_XOR, OP_XORI, OP_ZEXT_H,
+  OP_ADD, OP_ADDI, OP_ADDIW, OP_ADDW, OP_ADD_UW, OP_AND, OP_ANDI, OP_ANDN, OP_AUIPC, OP_BCLR, OP_BCLRI, OP_BEXT, OP_BEXTI,
+  OP_BINV, OP_BINVI, OP_BSET, OP_BSETI, OP_CLZ, OP_CLZW, OP_CPOP, OP_CPOPW, OP_CTZ, OP_CTZW, OP_CZERO_EQZ, OP_CZERO_NEZ, OP_DIV,
+  OP_DIVU, OP_DIVUW, OP_DIVW, OP_FENCE, OP_FENCE_I, OP_LB, OP_LBU, OP_LD, OP_LH, OP_LHU, OP_LUI, OP_LW, OP_LWU, OP_MAX, OP_MAXU,
+  OP_MIN, OP_MINU, OP_MUL, OP_MULH, OP_MULHSU, OP_MULHU, OP_MULW, OP_OR, OP_ORI, OP_ORN, OP_PAUSE, OP_REM, OP_REMU, OP_REMUW,
+  OP_REMW, OP_ROL, OP_ROLW, OP_ROR, OP_RORI, OP_RORIW, OP_RORW, OP_SB, OP_SD, OP_SEXT_B, OP_SEXT_H, OP_SH, OP_SH1ADD,
+  OP_SH1ADD_UW, OP_SH2ADD, OP_SH2ADD_UW, OP_SH3ADD, OP_SH3ADD_UW, OP_SLL, OP_SLLI, OP_SLLIW, OP_SLLI_UW, OP_SLLW, OP_SLT,
+  OP_SLTI, OP_SLTIU, OP_SLTU, OP_SRA, OP_SRAI, OP_SRAIW, OP_SRAW, OP_SRL, OP_SRLI, OP_SRLIW, OP_SRLW, OP_SUB, OP_SUBW, OP_SW,
+  OP_XNOR, OP_XOR, OP_XORI, OP_ZEXT_H,
 } from "../isa/ops.generated";
 import {
-  access, byte, callIndirect, ELSE, END, get, I32_ADD, I32_MUL, I32_ROTR, I32_SHL, I32_SHR_S, I32_SHR_U, I32_SUB, I32_WRAP, I32_XOR,
-  I64, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_EQZ, I64_EXTEND16_S, I64_EXTEND8_S, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GT_S,
-  I64_GT_U, I64_LOAD, I64_LOAD16_S, I64_LOAD16_U, I64_LOAD32_S, I64_LOAD32_U, I64_LOAD8_S, I64_LOAD8_U, I64_LT_S, I64_LT_U, I64_MUL,
-  I64_OR, I64_POPCNT, I64_ROTL, I64_ROTR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, I64_SUB,
-  I64_XOR, hint, i32c, i64c, IF, SELECT, VOID,
+  ELSE, END, I32_ADD, I32_CLZ, I32_CTZ, I32_EQZ, I32_MUL, I32_POPCNT, I32_ROTL, I32_ROTR, I32_SHL, I32_SHR_S, I32_SHR_U, I32_SUB,
+  I32_WRAP, I32_XOR, I64, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_DIV_S, I64_DIV_U, I64_EQZ, I64_EXTEND16_S, I64_EXTEND8_S,
+  I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GT_S, I64_GT_U, I64_LOAD, I64_LOAD16_S, I64_LOAD16_U, I64_LOAD32_S, I64_LOAD32_U,
+  I64_LOAD8_S, I64_LOAD8_U, I64_LT_S, I64_LT_U, I64_MUL, I64_OR, I64_POPCNT, I64_REM_S, I64_REM_U, I64_ROTL, I64_ROTR, I64_SHL,
+  I64_SHR_S, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, I64_SUB, I64_XOR, IF, SELECT, VOID, access, byte,
+  callIndirect, get, hint, i32c, i64c, set, size, tee, unsigned,
 } from "./emit";
 import { loadHelper, storeHelper } from "./helper";
 import { lowerFp } from "./lower-fp";
 import {
-  address, budgetAfter, end, hits, L_HART, L_PAGE, L_VA, leaveUnlessOk, linear, lowerCall, need, notePc, SINK, T_LOAD, T_STORE,
-  writeBack, x,
+  address, budgetAfter, end, hits, L_HART, L_PAGE, L_TEMP, L_VA, leaveUnlessOk, linear, lowerCall, need, notePc, SINK, T_LOAD,
+  T_STORE, writeBack, x,
 } from "./parts";
 import { op, opA, opB, opImm, opSize } from "./region";
 
@@ -114,6 +117,148 @@ function zeroIf(whenZero: bool): void {
     byte(I32_XOR);
   }
   byte(SELECT);
+  end();
+}
+
+/** A count of the low word's bits. */
+function countWord(code: u8): void {
+  x(opB);
+  byte(I32_WRAP);
+  byte(code);
+  byte(I64_EXTEND_I32_U);
+  end();
+}
+
+/** The bit whose number is an immediate or in a register, by `code` into x[opB]; 63 in the number counts alone. */
+function bit(code: u8, isImmediate: bool, isInverted: bool): void {
+  x(opB);
+  i64c(1);
+  if (isImmediate) i64c(opImm);
+  else x(<u32>opImm);
+  byte(I64_SHL);
+  if (isInverted) {
+    i64c(-1);
+    byte(I64_XOR);
+  }
+  byte(code);
+  end();
+}
+
+function lowHalf(r: u32): void {
+  x(r);
+  i64c(0xffff_ffff);
+  byte(I64_AND);
+}
+
+function highHalf(r: u32): void {
+  x(r);
+  i64c(32);
+  byte(I64_SHR_U);
+}
+
+/** Takes x[factor] from the value on the stack, if x[sign] is negative. */
+function correct(sign: u32, factor: u32): void {
+  x(sign);
+  i64c(63);
+  byte(I64_SHR_S);
+  x(factor);
+  byte(I64_AND);
+  byte(I64_SUB);
+}
+
+/** The high half of a product, by halves, as exec/m has it. */
+function multiplyHigh(signedB: bool, signedC: bool): void {
+  const b = opB;
+  const c = <u32>opImm;
+  highHalf(b);
+  lowHalf(c);
+  byte(I64_MUL);
+  lowHalf(b);
+  lowHalf(c);
+  byte(I64_MUL);
+  i64c(32);
+  byte(I64_SHR_U);
+  byte(I64_ADD);
+  set(L_TEMP); // mid
+  lowHalf(b);
+  highHalf(c);
+  byte(I64_MUL);
+  get(L_TEMP);
+  i64c(0xffff_ffff);
+  byte(I64_AND);
+  byte(I64_ADD);
+  i64c(32);
+  byte(I64_SHR_U);
+  highHalf(b);
+  highHalf(c);
+  byte(I64_MUL);
+  byte(I64_ADD);
+  get(L_TEMP);
+  i64c(32);
+  byte(I64_SHR_U);
+  byte(I64_ADD);
+  if (signedB) correct(b, c);
+  if (signedC) correct(c, b);
+  end();
+}
+
+/** Division never traps: by zero it gives all ones, and overflow the dividend (Unprivileged, M). */
+function divide(code: u8, isRemainder: bool, isSigned: bool): void {
+  need(opB);
+  need(<u32>opImm);
+  // Divisors 0 and, with signs, -1.
+  x(<u32>opImm);
+  i64c(isSigned ? 1 : 0);
+  byte(I64_ADD);
+  i64c(isSigned ? 2 : 1);
+  byte(I64_LT_U);
+  hint(0);
+  byte(IF);
+  byte(I64);
+  if (isRemainder) {
+    i64c(0);
+    x(opB);
+  } else {
+    i64c(0);
+    x(opB);
+    byte(I64_SUB);
+    i64c(-1);
+  }
+  x(<u32>opImm);
+  byte(I64_EQZ);
+  byte(I32_EQZ);
+  byte(SELECT);
+  byte(ELSE);
+  x(opB);
+  x(<u32>opImm);
+  byte(code);
+  byte(END);
+  end();
+}
+
+/** Of words, by the division of their extended values: that can't overflow. */
+function divideWord(code: u8, isRemainder: bool, isSigned: bool): void {
+  const extend = isSigned ? I64_EXTEND_I32_S : I64_EXTEND_I32_U;
+  need(opB);
+  x(<u32>opImm);
+  byte(I32_WRAP);
+  byte(extend);
+  tee(L_TEMP);
+  byte(I64_EQZ);
+  hint(0);
+  byte(IF);
+  byte(I64);
+  if (isRemainder) x(opB);
+  else i64c(-1);
+  byte(ELSE);
+  x(opB);
+  byte(I32_WRAP);
+  byte(extend);
+  get(L_TEMP);
+  byte(code);
+  byte(END);
+  byte(I32_WRAP);
+  byte(I64_EXTEND_I32_S);
   end();
 }
 
@@ -254,6 +399,28 @@ export function lower(offset: i32): void {
     case OP_RORIW: word(I32_ROTR, true); return;
     case OP_BEXT: x(opB); x(<u32>opImm); byte(I64_SHR_U); i64c(1); byte(I64_AND); end(); return;
     case OP_BEXTI: x(opB); i64c(opImm); byte(I64_SHR_U); i64c(1); byte(I64_AND); end(); return;
+    case OP_BSET: bit(I64_OR, false, false); return;
+    case OP_BSETI: bit(I64_OR, true, false); return;
+    case OP_BCLR: bit(I64_AND, false, true); return;
+    case OP_BCLRI: bit(I64_AND, true, true); return;
+    case OP_BINV: bit(I64_XOR, false, false); return;
+    case OP_BINVI: bit(I64_XOR, true, false); return;
+    case OP_CLZW: countWord(I32_CLZ); return;
+    case OP_CTZW: countWord(I32_CTZ); return;
+    case OP_CPOPW: countWord(I32_POPCNT); return;
+    case OP_ROLW: word(I32_ROTL, false); return;
+    case OP_RORW: word(I32_ROTR, false); return;
+    case OP_MULH: multiplyHigh(true, true); return;
+    case OP_MULHSU: multiplyHigh(true, false); return;
+    case OP_MULHU: multiplyHigh(false, false); return;
+    case OP_DIV: divide(I64_DIV_S, false, true); return;
+    case OP_DIVU: divide(I64_DIV_U, false, false); return;
+    case OP_REM: divide(I64_REM_S, true, true); return;
+    case OP_REMU: divide(I64_REM_U, true, false); return;
+    case OP_DIVW: divideWord(I64_DIV_S, false, true); return;
+    case OP_DIVUW: divideWord(I64_DIV_U, false, false); return;
+    case OP_REMW: divideWord(I64_REM_S, true, true); return;
+    case OP_REMUW: divideWord(I64_REM_U, true, false); return;
     case OP_CZERO_EQZ: zeroIf(true); return;
     case OP_CZERO_NEZ: zeroIf(false); return;
     default: if (!lowerFp(offset)) lowerCall(offset);
