@@ -76,7 +76,7 @@ function compare(name: string, list: readonly (readonly bigint[])[], modes: read
     );
     const raw = encode(name, operands);
     for (const values of list) {
-      for (const mode of rm === 7 ? [0, 2, 3] : [0])
+      for (const mode of rm === 7 ? [0, 2, 3, 4] : [0])
         if (!isDeepStrictEqual(execute(raw, values, mode, false), execute(raw, values, mode, true)))
           expect(execute(raw, values, mode, false), `${shown(values)}, modes ${rm}, ${mode}`).toEqual(
             execute(raw, values, mode, true),
@@ -157,5 +157,31 @@ test("FP that is off still traps", () => {
     core.setHartU64(0, H_MSTATUS!, 0n);
     core.calls.run(0, 1);
     expect(machine.field("H_MCAUSE"), name).toBe(2n);
+  }
+});
+
+test.each([
+  "fadd.s",
+  "fmadd.d",
+  "fcvt.w.d",
+  "fcvt.d.w",
+  "fcvt.d.s",
+  "fcvt.s.l",
+])("%s refuses reserved modes", (name) => {
+  const { fields } = instruction(name).format;
+  const registers = Object.fromEntries(Object.keys(fields).map((field) => [field, field === "rm" ? 0 : 1]));
+  for (const [own, frm] of [
+    [5, 0],
+    [6, 0],
+    [7, 5],
+    [7, 7],
+  ] as const) {
+    core.calls.resetAll();
+    machine.writeU64(RAM_BASE, BigInt((encode(name, registers) | (own << 12)) >>> 0));
+    machine.setPc(RAM_BASE);
+    machine.setField("H_MSTATUS", FS_DIRTY << 13n);
+    core.setHartU32(0, H_FCSR!, (frm << 5) | NX);
+    core.calls.run(0, 1);
+    expect(machine.field("H_MCAUSE"), `modes ${own}, ${frm}`).toBe(2n);
   }
 });
