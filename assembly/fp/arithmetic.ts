@@ -5,7 +5,7 @@
 
 import {
   bias, exponent, fromBits, guardBits, infinity, invalid, isNaN, isSpecial, magnitude, propagateNaN, sign, signBit,
-  significand, toBits, TOP,
+  significand, toBits,
 } from "./format";
 import { roundPack } from "./round";
 import { FLAG_DZ, FLAG_NX, raise, RM_RDN, RM_RTZ, RM_RUP } from "./state";

@@ -1,8 +1,7 @@
 /** Conversions to and from integers and between the formats, on bit patterns. */
 
 import {
-  bias, canonicalNaN, exponent, exponentMax, fractionBits, infinity, isNaN, isSignalling, isSpecial, magnitude, sign,
-  signBit, significand,
+  bias, canonicalNaN, exponent, fractionBits, infinity, isNaN, isSignalling, isSpecial, sign, significand,
 } from "./format";
 import { roundInteger, roundPack } from "./round";
 import { FLAG_NV, FLAG_NX, raise, RM_RDN, RM_RMM, RM_RNE, RM_RUP } from "./state";

@@ -12,9 +12,6 @@
 
 import { FLAG_NV, raise } from "./state";
 
-/** The leading one of a normalised significand. */
-export const TOP: u64 = <u64>1 << 62;
-
 /** Fraction bits: 23 or 52. */
 // @ts-ignore: decorator
 @inline

@@ -265,6 +265,27 @@ export function directedVectors(format: Format, arity: 1 | 2 | 3): BigUint64Arra
   return pack(triples, format);
 }
 
+/**
+ * Triples whose fractions have two ones, or are all ones from some place on, with
+ * exponents such that a × b, its last places, or half of c's last place meet c.
+ */
+export function tieVectors(seed: number, format: Format, count: number): BigUint64Array {
+  const next = generator(seed);
+  const { fraction, bias } = format;
+  const number = (exponent: number): Fields => {
+    const [j, k] = [2 ** (next() % fraction), 2 ** (next() % fraction)];
+    const fractions = [j, j === k ? j : j + k, 2 ** fraction - j, j - 1];
+    return { negative: (next() & 1) === 1, exponent, fraction: fractions[next() & 3]! };
+  };
+  const triples = Array.from({ length: count }, () => {
+    const a = number(bias - 8 + (next() % 16));
+    const b = number(bias - 8 + (next() % 16));
+    const distance = [-2 * fraction, -fraction, 0, fraction][next() & 3]! - 4 + (next() % 9);
+    return [a, b, number(Math.max(0, a.exponent + b.exponent - bias + distance))];
+  });
+  return pack(triples, format);
+}
+
 /** `count` triples whose first is an integer register: every width, runs, ends and halfway cases. */
 export function integerVectors(seed: number, count: number): BigUint64Array {
   const next = generator(seed);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { directedVectors, floatVectors, formats, integerVectors } from "../../src/fuzz/vectors.ts";
+import { directedVectors, floatVectors, formats, integerVectors, tieVectors } from "../../src/fuzz/vectors.ts";
 import { compileAssembly } from "../support/asc.ts";
 import { fastOperations, type Operation, operations } from "./operations.ts";
 import { type Answers, type Oracle, openOracle } from "./oracle.ts";
@@ -101,6 +101,32 @@ describe("fast operations against the instructions", () => {
       const answers = oracle.run(operation, vectors, MODES.length);
       expect(differences(operation, vectors, answers, 0)).toEqual([]);
       expect(differences(operation, vectors, answers, NX)).toEqual([]);
+    }
+  });
+});
+
+describe("fused operations, the fast against the exact", () => {
+  const COUNT = 100_000;
+
+  it.each(["f32", "f64"] as const)("%s, where the last rounding hangs on little", (name) => {
+    const format = formats[name];
+    for (const vectors of [floatVectors(5, format, COUNT), tieVectors(6, format, COUNT)]) {
+      const words = new Uint32Array(vectors.buffer);
+      const operand = (i: number): Bits => (name === "f64" ? vectors[i]! : words[i * 2]!);
+      const [exact, fast] = [fp[`${name}Fma`]!, fp[`${name}FmaFast`]!];
+      const wrong: string[] = [];
+      fp.takeFlags();
+      for (let i = 0; i < vectors.length && wrong.length < 5; i += 3) {
+        const [a, b, c] = [operand(i), operand(i + 1), operand(i + 2)];
+        const wanted = exact(a, b, c, 0);
+        const raised = fp.takeFlags();
+        for (const guest of [0, NX]) {
+          const answer = fast(a, b, c, 0, guest);
+          if (answer === wanted && (fp.takeFlags() | guest) === (raised | guest)) continue;
+          wrong.push(`${[a, b, c].map((bits) => hex(BigInt(bits))).join(", ")}, flags ${guest}`);
+        }
+      }
+      expect(wrong).toEqual([]);
     }
   });
 });

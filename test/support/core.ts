@@ -14,24 +14,32 @@ function newest(folder: string): number {
   return Math.max(...times);
 }
 
-let module: Promise<WebAssembly.Module> | undefined;
+let path: Promise<string> | undefined;
 
 /**
- * The core as the build left it. When that is missing or older than its sources,
- * it is compiled, once for all workers of a test run.
+ * Path of the core as the build left it. When that is missing or older than its
+ * sources, it is compiled, once for all workers of a test run.
  */
-export function coreModule(): Promise<WebAssembly.Module> {
-  module ??= (async () => {
+export function coreFile(): Promise<string> {
+  path ??= (async () => {
     const time = newest(join(root, "assembly"));
+    if (existsSync(BUILT) && statSync(BUILT).mtimeMs >= time) return BUILT;
     const own = `dist/test/core-${Math.floor(time)}.wasm`;
-    const fits = existsSync(BUILT) && statSync(BUILT).mtimeMs >= time;
-    if (!fits && !existsSync(join(root, own))) {
+    if (!existsSync(join(root, own))) {
       const partial = `dist/test/core-${process.pid}.partial.wasm`;
       const features = FEATURES.flatMap((name) => ["--enable", name]);
       await compileTo(partial, "assembly/index.ts", ["--noExportMemory", "--exportStart", "", ...features]);
       renameSync(join(root, partial), join(root, own));
     }
-    return new WebAssembly.Module(readFileSync(fits ? BUILT : join(root, own)));
+    return join(root, own);
   })();
+  return path;
+}
+
+let module: Promise<WebAssembly.Module> | undefined;
+
+/** The same, compiled. */
+export function coreModule(): Promise<WebAssembly.Module> {
+  module ??= coreFile().then((file) => new WebAssembly.Module(readFileSync(file)));
   return module;
 }
