@@ -2,7 +2,8 @@
 
 import type { Row } from "../isa/row.ts";
 import { FCSRS, FORBIDDEN, READ, WRITTEN } from "./csrs.ts";
-import { type Registers, randomOp, randomRegisters } from "./operands.ts";
+import { type Hot, hotCode, RESERVED } from "./hot.ts";
+import { isKept, type Registers, randomOp, randomRegisters } from "./operands.ts";
 import {
   DATA_PAGES,
   DATA_SIZE,
@@ -30,12 +31,15 @@ export interface Options {
   readonly modes: readonly Mode[];
   /** What pages of data may be. */
   readonly data: readonly DataKind[];
+  /** Code that is worth translating: loops of many rounds, calls, tables of jumps. Default: none. */
+  readonly hot?: boolean;
 }
 
 const bit = (n: number): bigint => 1n << BigInt(n);
 const [SUM, MXR, TVM, TW, TSR, PBMTE] = [bit(18), bit(19), bit(20), bit(21), bit(22), bit(62)];
 /** Off, or dirty from the beginning: when else FS becomes dirty is the implementation's choice (3.1.6.6). */
 const FS_DIRTY = 3n << 13n;
+const MPIE = bit(7);
 
 /** How often each kind of thing comes, in a body of a mode that allows it. */
 const WEIGHTS: readonly (readonly [RowClass | "raw" | "patch", number])[] = [
@@ -58,20 +62,21 @@ const WHEEL = WEIGHTS.flatMap(([name, weight]) => Array<typeof name>(weight).fil
 /** The program of a seed. */
 export function generate(seed: number, options: Options): Program {
   const random = seeded(seed);
-  const registers = randomRegisters(random);
+  const registers = randomRegisters(random, options.hot ? RESERVED : 0);
   const mode = choose(random, options.modes);
   const paging = mode === "M" ? undefined : randomPaging(random, options.data);
-  const body = new Generator(random, registers, mode, options, !paging || paging.code === "rw").body();
+  const generator = new Generator(random, registers, mode, options, paging);
+  const code: Hot = options.hot ? hotCode(generator) : { body: generator.body() };
   return {
     seed,
     mode,
     paging,
-    status: randomStatus(random),
+    ...code,
+    status: randomStatus(random) | (generator.interruptible && mode === "M" ? MPIE : 0n),
     menvcfg: randomEnvironment(random) | (chance(random, 2) ? PBMTE : 0n),
     senvcfg: randomEnvironment(random),
     // Most programs cross from one page to the next somewhere.
     start: chance(random, 4) ? random() & 0xffe : PAGE - 2 * (random() % (options.length * 2)),
-    body,
     pointers: registers.pointers,
     inputs: randomInputs(random, registers, options.runs, paging),
     data: randomData(random),
@@ -140,27 +145,41 @@ function randomData(random: Random): BigUint64Array {
   return data;
 }
 
-class Generator {
-  readonly #random: Random;
-  readonly #registers: Registers;
+export class Generator {
+  readonly random: Random;
+  readonly registers: Registers;
+  readonly paging: Paging | undefined;
+  /** A timer interrupt may come anywhere. */
+  readonly interruptible: boolean;
   readonly #mode: Mode;
   readonly #options: Options;
   /** Code may be stored to: by patches, which fence, and so by nothing that goes astray. */
-  readonly #patches: boolean;
+  readonly patches: boolean;
   #left: number;
 
-  constructor(random: Random, registers: Registers, mode: Mode, options: Options, patches: boolean) {
-    this.#random = random;
-    this.#registers = registers;
+  constructor(random: Random, registers: Registers, mode: Mode, options: Options, paging: Paging | undefined) {
+    this.random = random;
+    this.registers = registers;
+    this.paging = paging;
     this.#mode = mode;
-    this.#options = options;
-    this.#patches = patches;
+    // What c.jalr writes is another's then.
+    this.#options = registers.reserved.includes(1)
+      ? { ...options, without: new Set([...options.without, "c.jalr"]) }
+      : options;
+    this.patches = !paging || paging.code === "rw";
+    // In M-mode the harness's handler and a return by mret would share mepc: it is one or the other.
+    this.interruptible = options.hot === true && (mode !== "M" || chance(random, 2));
     this.#left = options.length;
+  }
+
+  /** Instructions asked for. */
+  get length(): number {
+    return this.#options.length;
   }
 
   body(): Node[] {
     const nodes: Node[] = [];
-    while (this.#left > 0) nodes.push(...this.#piece(true));
+    while (this.#left > 0) nodes.push(...this.piece(true));
     return nodes;
   }
 
@@ -169,16 +188,17 @@ class Generator {
   }
 
   #any(name: RowClass, base: readonly number[] = []): Op {
-    return randomOp(choose(this.#random, this.#rows(name)), this.#random, this.#registers, base);
+    return randomOp(choose(this.random, this.#rows(name)), this.random, this.registers, base);
   }
 
-  #some(most: number): Node[] {
-    return Array.from({ length: this.#random() % most }, () => this.#one());
+  /** Up to `most` − 1 pieces of straight code. */
+  some(most: number): Node[] {
+    return Array.from({ length: this.random() % most }, () => this.one());
   }
 
   /** Straight code, or something with a body. Loops stand in no loop: they share a counter. */
-  #piece(outer: boolean): Node[] {
-    const random = this.#random;
+  piece(outer: boolean): Node[] {
+    const random = this.random;
     switch (random() % 12) {
       case 0:
       case 1:
@@ -187,26 +207,27 @@ class Generator {
       case 3: {
         if (!outer) break;
         const body: Node[] = [];
-        for (let n = 1 + (random() % 3); n > 0; n--) body.push(...this.#piece(false));
-        return [{ kind: "loop", register: this.#registers.counter, count: 2 + (random() % 8), body }];
+        for (let n = 1 + (random() % 3); n > 0; n--) body.push(...this.piece(false));
+        return [{ kind: "loop", register: this.registers.counter, count: 2 + (random() % 8), body }];
       }
       case 4:
         return [this.#indirect()];
       case 5:
         if (this.#mode === "U" || !chance(random, 4) || !this.#free(5, 6)) break;
-        return [{ kind: "return", mode: this.#mode, body: this.#some(3) }];
+        if (this.#mode === "M" && this.interruptible) break;
+        return [{ kind: "return", mode: this.#mode, body: this.some(3) }];
     }
-    return [this.#one(), ...this.#some(8)];
+    return [this.one(), ...this.some(8)];
   }
 
   #free(...registers: number[]): boolean {
-    return registers.every((r) => !this.#registers.pointers.includes(r) && r !== this.#registers.counter);
+    return registers.every((register) => !isKept(this.registers, register));
   }
 
   /** A register that may be written, other than x0 and `besides`. */
-  #scratch(besides = 0): number {
+  scratch(besides = 0): number {
     for (;;) {
-      const register = 1 + (this.#random() % 31);
+      const register = 1 + (this.random() % 31);
       if (register !== besides && this.#free(register)) return register;
     }
   }
@@ -214,25 +235,25 @@ class Generator {
   #skip(): Node {
     const op = this.#any("branch");
     const { target: _, ...operands } = op.operands;
-    return { kind: "skip", op: { ...op, operands }, body: this.#some(6) };
+    return { kind: "skip", op: { ...op, operands }, body: this.some(6) };
   }
 
   #indirect(): Node {
-    const row = choose(this.#random, this.#rows("indirect"));
-    const register = this.#scratch();
-    const operands = row.name === "jalr" ? { rd: choose(this.#random, [0, this.#scratch()]), imm: 0 } : {};
+    const row = choose(this.random, this.#rows("indirect"));
+    const register = this.scratch();
+    const operands = row.name === "jalr" ? { rd: choose(this.random, [0, this.scratch()]), imm: 0 } : {};
     const op: Op = { kind: "op", name: row.name, operands: { ...operands, rs1: register } };
-    return { kind: "indirect", op, register, body: this.#some(4) };
+    return { kind: "indirect", op, register, body: this.some(4) };
   }
 
-  #one(): Node {
+  one(): Node {
     this.#left--;
-    const random = this.#random;
+    const random = this.random;
     const name = choose(random, WHEEL);
-    const { pointers } = this.#registers;
+    const { pointers } = this.registers;
     switch (name) {
       case "memory":
-        return this.#any("memory", !this.#patches && chance(random, 16) ? [] : pointers);
+        return this.#any("memory", !this.patches && chance(random, 16) ? [] : pointers);
       case "atomic":
         return this.#any("atomic", pointers);
       case "translation":
@@ -248,9 +269,9 @@ class Generator {
       case "raw":
         return this.#raw();
       case "patch": {
-        if (!this.#patches) return this.#any("integer");
-        const at = this.#scratch();
-        const registers = [at, this.#scratch(at)] as const;
+        if (!this.patches) return this.#any("integer");
+        const at = this.scratch();
+        const registers = [at, this.scratch(at)] as const;
         const word = () => {
           for (;;) {
             const op = this.#any("integer");
@@ -262,7 +283,7 @@ class Generator {
       case "stack": {
         const imm = choose(random, [-496, -256, -16, 16, 32, 256, 496]);
         const add = (imm: number): Op => ({ kind: "op", name: "c.addi16sp", operands: { imm } });
-        const copy: Op = { kind: "op", name: "c.mv", operands: { rd: this.#scratch(), rs2: 2 } };
+        const copy: Op = { kind: "op", name: "c.mv", operands: { rd: this.scratch(), rs2: 2 } };
         return { kind: "group", ops: [add(imm), copy, add(-imm)] };
       }
       default:
@@ -277,17 +298,17 @@ class Generator {
    * not trap, nor what comes after the first store-conditional.
    */
   #reserved(): Node {
-    const random = this.#random;
+    const random = this.random;
     const suffix = choose(random, ["w", "d"]);
-    const rs1 = this.#registers.safe;
+    const rs1 = this.registers.safe;
     const order = () => ({ aq: random() & 1, rl: random() & 1 });
     const write = (): Op => {
-      const operands = { rd: choose(random, [0, this.#scratch()]), rs1, rs2: random() % 32, ...order() };
+      const operands = { rd: choose(random, [0, this.scratch()]), rs1, rs2: random() % 32, ...order() };
       return { kind: "op", name: `sc.${suffix}`, operands };
     };
-    const read: Op = { kind: "op", name: `lr.${suffix}`, operands: { rd: this.#scratch(), rs1, ...order() } };
+    const read: Op = { kind: "op", name: `lr.${suffix}`, operands: { rd: this.scratch(), rs1, ...order() } };
     const between = chance(random, 2) ? [this.#any("integer")] : [];
-    return { kind: "group", ops: [read, ...between, write(), ...(this.#registers.storable ? [write()] : [])] };
+    return { kind: "group", ops: [read, ...between, write(), ...(this.registers.storable ? [write()] : [])] };
   }
 
   /** QEMU lets U-mode execute what is illegal there: see the waivers. */
@@ -296,11 +317,11 @@ class Generator {
       this.#mode === "U"
         ? new Set([...this.#options.without, "sfence.w.inval", "sfence.inval.ir"])
         : this.#options.without;
-    return randomOp(choose(this.#random, rowsOf("translation", without)), this.#random, this.#registers);
+    return randomOp(choose(this.random, rowsOf("translation", without)), this.random, this.registers);
   }
 
   #csr(): Op {
-    const random = this.#random;
+    const random = this.random;
     const mode = this.#mode;
     const kind = random() % 8;
     // Rounding modes are legal as a rule, or all floating point that follows would trap.
@@ -318,15 +339,15 @@ class Generator {
   }
 
   #rd(): number {
-    return choose(this.#random, [0, this.#scratch(), this.#scratch()]);
+    return choose(this.random, [0, this.scratch(), this.scratch()]);
   }
 
   #read(csr: number): Op {
-    return { kind: "op", name: choose(this.#random, ["csrrs", "csrrc"]), operands: { rd: this.#rd(), rs1: 0, csr } };
+    return { kind: "op", name: choose(this.random, ["csrrs", "csrrc"]), operands: { rd: this.#rd(), rs1: 0, csr } };
   }
 
   #trap(): Node {
-    const random = this.#random;
+    const random = this.random;
     if (chance(random, 2)) return this.#any("trap");
     // Nothing answers in the first page.
     const name = choose(random, ["ld", "lbu", "lw", "lh"]);
@@ -334,7 +355,7 @@ class Generator {
   }
 
   #raw(): Node {
-    const random = this.#random;
+    const random = this.random;
     switch (random() % 4) {
       case 0:
         return { kind: "raw", bits: 0, size: 2 };
