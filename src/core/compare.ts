@@ -1,6 +1,7 @@
 /** Whether two cores of one layout hold the same machine: what is architectural, not what an engine keeps for itself. */
 
-import type { Core } from "./core.ts";
+import type { Abi } from "./abi.ts";
+import type { CoreParts } from "./calls.ts";
 
 /** A register that two cores disagree on. */
 export interface Difference {
@@ -28,7 +29,7 @@ interface Word {
 
 const layouts = new WeakMap<object, readonly Word[]>();
 
-function wordsOf(abi: Core["abi"]): readonly Word[] {
+function wordsOf(abi: Abi): readonly Word[] {
   let words = layouts.get(abi);
   if (words) return words;
   const at = (name: string) => {
@@ -53,17 +54,23 @@ function wordsOf(abi: Core["abi"]): readonly Word[] {
   return words;
 }
 
+const hartAt = ({ abi }: CoreParts, hart: number): number => abi.HARTS + hart * abi.HART_STRIDE;
+
 /** Registers of a hart that differ; usually none, and then this is quick. */
-export function hartDifferences(first: Core, second: Core, hart: number): Difference[] {
-  const base = first.hart(hart);
+export function hartDifferences(first: CoreParts, second: CoreParts, hart: number): Difference[] {
+  const base = hartAt(first, hart);
   const names = new Set<string>();
   for (const { offset, name } of wordsOf(first.abi)) {
     if (first.view.getInt32(base + offset, true) !== second.view.getInt32(base + offset, true)) names.add(name);
   }
-  return [...names].map((name) => ({ name, first: registerOf(first, base, name), second: registerOf(second, base, name) }));
+  return [...names].map((name) => ({
+    name,
+    first: registerOf(first, base, name),
+    second: registerOf(second, base, name),
+  }));
 }
 
-function registerOf(core: Core, base: number, name: string): bigint {
+function registerOf(core: CoreParts, base: number, name: string): bigint {
   let value = 0n;
   for (const word of wordsOf(core.abi)) {
     if (word.name !== name) continue;
@@ -72,9 +79,16 @@ function registerOf(core: Core, base: number, name: string): bigint {
   return value;
 }
 
+/** Gives the second core's hart the registers of the first's. What is derived from them must be made anew. */
+export function copyHart(first: CoreParts, second: CoreParts, hart: number): void {
+  const base = hartAt(first, hart);
+  for (const { offset } of wordsOf(first.abi))
+    second.view.setInt32(base + offset, first.view.getInt32(base + offset, true), true);
+}
+
 /** Where in linear memory the first word of [from, to) differs, or undefined; both are multiples of 4. */
-export function firstDifference(first: Core, second: Core, from: number, to: number): number | undefined {
-  const words = ({ memory }: Core) => new Int32Array(memory.buffer, from, (to - from) >>> 2);
+export function firstDifference(first: CoreParts, second: CoreParts, from: number, to: number): number | undefined {
+  const words = ({ memory }: CoreParts) => new Int32Array(memory.buffer, from, (to - from) >>> 2);
   const [ours, theirs] = [words(first), words(second)];
   for (let i = 0; i < ours.length; i++) if (ours[i] !== theirs[i]) return from + i * 4;
   return undefined;

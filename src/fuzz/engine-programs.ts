@@ -1,7 +1,7 @@
 /** The suite of engines: random programs by the interpreter and by the JIT, until time is up or they differ. */
 
-import type { Options } from "./generate.ts";
 import { generate } from "./generate.ts";
+import type { Options } from "./generator.ts";
 import { buildImage, type Image } from "./image.ts";
 import { type Course, lockstep, type Mismatch } from "./lockstep.ts";
 import { DATA_KINDS, type Mode, type Program } from "./program.ts";

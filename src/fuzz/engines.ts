@@ -41,6 +41,7 @@ export const ENGINES: Readonly<Record<EngineName, (module: WebAssembly.Module) =
   interpreter: (module) => (image) => interpret(module, image),
   /** Everything that a slice ends at is translated at once, and slices are short. */
   jit: (module) => (image) => interpret(module, image, () => JIT_SLICE, "jit"),
+  both: (module) => (image) => interpret(module, image, () => JIT_SLICE, "both"),
 };
 
 /** @param slice  instructions in the next slice: however a run is cut, it ends alike */
@@ -80,7 +81,7 @@ export function machineOf(
   const at = calls.guestRange(BigInt(RAM_BASE), image.bytes.length, 1) >>> 0;
   core.bytes.set(image.bytes, at);
   for (let hart = 0; hart < harts; hart++) core.setHartU64(hart, abi.H_PC, BigInt(RAM_BASE));
-  if (engine === "jit") core.view.setUint32(abi.DEV_MACHINE + abi.M_JIT_HOT, 1, true);
+  if (engine !== "interpreter") core.view.setUint32(abi.DEV_MACHINE + abi.M_JIT_HOT, 1, true);
   return { core, ram: core.bytes.subarray(at, at + image.bytes.length) };
 }
 

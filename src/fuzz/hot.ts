@@ -5,7 +5,7 @@
  * is rewritten, remapped, or mixed with data.
  */
 
-import type { Generator } from "./generate.ts";
+import type { Generator } from "./generator.ts";
 import { type Callee, CODE_PAGES, type Node, type Op, PAGE, type Program } from "./program.ts";
 import { chance, choose } from "./random.ts";
 import { rowsOf } from "./rows.ts";
@@ -117,7 +117,7 @@ class HotGenerator {
 
   /** What programs are made of elsewhere. */
   #straight(pieces: number): Node[] {
-    const { random, registers } = this.#generator;
+    const { random } = this.#generator;
     const nodes: Node[] = [];
     for (let n = 1 + (random() % pieces); n > 0; n--) nodes.push(...this.#generator.piece(true));
     return nodes.map((node) => this.#tame(node));

@@ -31,8 +31,10 @@ export interface Mismatch {
 const DISTANCES = [40, 2_000, 40_000];
 /** Slices of the JIT; those that are short let it find its regions. */
 const SLICES = [12, 200, 5_000];
-/** So often all of memory is compared too. */
-const MEMORY_ONCE_IN = 24;
+/** With several harts the interpreter is cut up as well. */
+const SHARED_SLICES = [100, 1_000, 8_000];
+/** After so many instructions all of memory is compared too. */
+const MEMORY_EACH = 200_000;
 /** Instructions of an image, far more than any needs. */
 const MOST = 60_000_000;
 /** Slices without one instruction, before a machine counts as stuck. */
@@ -61,7 +63,8 @@ class Pair {
   readonly first: Core;
   readonly second: Core;
   ended = false;
-  #compared = 0;
+  /** Instructions at the last look at memory. */
+  #looked = 0;
   readonly #harts: number;
   readonly #random: Random;
   readonly #slices: Random;
@@ -77,7 +80,7 @@ class Pair {
     this.#random = seeded(slicing);
     this.#slices = seeded(slicing + 1);
     this.#closely = closely;
-    this.#slice = choose(this.#random, SLICES);
+    this.#slice = choose(this.#random, harts === 1 ? SLICES : SHARED_SLICES);
   }
 
   get instructions(): number {
@@ -110,7 +113,7 @@ class Pair {
   round(): Mismatch | undefined {
     const random = this.#random;
     for (let hart = 0; hart < this.#harts && !this.ended; hart++) {
-      const n = 1 + (random() % choose(random, [4, this.#slice]));
+      const n = 1 + (random() % choose(random, [4, this.#slice, this.#slice, this.#slice]));
       const from = this.first.hartU64(hart, this.first.abi.H_PC);
       const mismatch = this.#compare(hart, [this.first.calls.run(hart, n), this.second.calls.run(hart, n)], from);
       if (mismatch) return mismatch;
@@ -126,7 +129,7 @@ class Pair {
       (difference) => `${difference.name} should be ${hex(difference.first)}, is ${hex(difference.second)}`,
     );
     if (first !== second) lines.unshift(`run should say ${first}, says ${second}`);
-    if (!lines.length) return ++this.#compared % MEMORY_ONCE_IN ? undefined : this.memory();
+    if (!lines.length) return this.instructions - this.#looked < MEMORY_EACH ? undefined : this.memory();
     const retired = this.first.hartU64(hart, abi.H_INSTRET);
     const cut = this.#closely ? "in one slice" : "in some slices";
     lines.unshift(`hart ${hart}, ${cut} from pc ${hex(from)} to where ${retired} instructions have retired:`);
@@ -135,6 +138,7 @@ class Pair {
 
   memory(): Mismatch | undefined {
     const { first, second } = this;
+    this.#looked = this.instructions;
     const from = this.#ram[0].byteOffset;
     const ram = firstDifference(first, second, from, from + this.#ram[0].length);
     const { abi } = first;
