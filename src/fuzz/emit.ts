@@ -119,8 +119,14 @@ class Emitter {
         this.#op(node.op);
         return;
       case "patch": {
-        const [at, value] = node.registers;
-        out.la(at, label).li(value, encode(node.by.name, node.by.operands) | 0);
+        const [at, value, old] = node.registers;
+        const by = encode(node.by.name, node.by.operands);
+        out.la(at, label);
+        if (old === undefined) out.li(value, by | 0);
+        else {
+          out.li(value, by ^ encode(node.op.name, node.op.operands)).op("lw", { rd: old, rs1: at, imm: 0 });
+          out.op("xor", { rd: value, rs1: value, rs2: old });
+        }
         out.op("sw", { rs1: at, rs2: value, imm: 0 }).op("fence.i").label(label);
         this.#op(this.#patched ? node.by : node.op);
       }

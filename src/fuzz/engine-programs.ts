@@ -60,6 +60,9 @@ function without({ remap: _, ...program }: Program): Program {
   return program;
 }
 
+/** Lets signals in, and memories of machines that are done with be given back. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 /** @param say hears how it goes, a line at a time */
 export async function fuzzEngines(
   settings: EngineSettings,
@@ -78,8 +81,7 @@ export async function fuzzEngines(
     regions += run.regions;
     if (images % 16 === 0)
       say(`${images * PROGRAMS} programs, ${(instructions / 1e6).toFixed(1)} million instructions`);
-    // Memories of machines that are done with are given back between turns.
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     if (!run.mismatch) continue;
     failures.push(await reproduce(image, setting, run.mismatch, module, say));
     if (failures.length >= settings.failures) break;
@@ -113,9 +115,14 @@ async function reproduce(
     const text = `program ${seed} differs in its image only:\n${describe(program, image.slots[index]!, mismatch.lines)}`;
     return { seed, program, text };
   }
-  const smallest = await shrink(program, async (candidates) =>
-    candidates.map((candidate) => failing(candidate, alone[0], module) !== undefined),
-  );
+  const smallest = await shrink(program, async (candidates) => {
+    const wrong: boolean[] = [];
+    for (const candidate of candidates) {
+      wrong.push(failing(candidate, alone[0], module) !== undefined);
+      await turn();
+    }
+    return wrong;
+  });
   const [last, { lines }] = failing(smallest, alone[0], module)!;
   const how = `${last.harts} hart(s), interrupts every ${last.period} ticks, slicing ${last.slicing}`;
   const slot = build([smallest], last).slots[0]!;

@@ -85,6 +85,14 @@ export class Generator {
     return randomOp(choose(this.random, this.#rows(name)), this.random, this.registers, base);
   }
 
+  /** An instruction of four bytes that computes. */
+  word(): Op {
+    for (;;) {
+      const op = this.#any("integer");
+      if (!op.name.startsWith("c.")) return op;
+    }
+  }
+
   /** Up to `most` − 1 pieces of straight code. */
   some(most: number): Node[] {
     return Array.from({ length: this.random() % most }, () => this.one());
@@ -166,13 +174,7 @@ export class Generator {
         if (!this.patches) return this.#any("integer");
         const at = this.scratch();
         const registers = [at, this.scratch(at)] as const;
-        const word = () => {
-          for (;;) {
-            const op = this.#any("integer");
-            if (!op.name.startsWith("c.")) return op;
-          }
-        };
-        return { kind: "patch", op: word(), by: word(), registers };
+        return { kind: "patch", op: this.word(), by: this.word(), registers };
       }
       case "stack": {
         const imm = choose(random, [-496, -256, -16, 16, 32, 256, 496]);

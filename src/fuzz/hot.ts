@@ -21,7 +21,7 @@ const TRAP = 45;
 /** Rewriting code costs its translation: so often in a run. */
 const REWRITES = 6;
 /** A mask of counters for what is to come so rarely in any loop. */
-const RARE = 63;
+const RARE = 31;
 const BRANCHES = ["beq", "bne", "blt", "bge", "bltu", "bgeu"];
 
 /** Instructions that a run of these nodes retires, roughly: all that is skipped counted. */
@@ -95,7 +95,7 @@ class HotGenerator {
   /** Any of the pieces of a body of an outer loop. */
   #piece(): Node[] {
     const { random, patches } = this.#generator;
-    switch (random() % 11) {
+    switch (random() % 12) {
       case 0:
         return [this.#tangle()];
       case 1:
@@ -108,7 +108,9 @@ class HotGenerator {
       case 5:
         return [patches && chance(random, 2) ? this.#datum() : this.#table()];
       case 6:
+        return patches ? [this.#patch()] : this.#straight(1);
       case 7:
+      case 8:
         return [this.#inner()];
       default:
         return this.#straight(1);
@@ -130,7 +132,17 @@ class HotGenerator {
     const dear = node.kind === "patch" || node.kind === "raw" || cost([node], []) >= TRAP;
     if (!dear) return node;
     const [register] = this.#generator.registers.reserved as [number];
-    return { kind: "rare", register, mask: RARE, temporary: this.#generator.scratch(), body: [node] };
+    const body = [node.kind === "patch" ? this.#alternating(node) : node];
+    return { kind: "rare", register, mask: RARE, temporary: this.#generator.scratch(), body };
+  }
+
+  /** A patch that changes the code every time. */
+  #alternating(node: Extract<Node, { kind: "patch" }>): Node {
+    const [at, value] = node.registers;
+    for (;;) {
+      const old = this.#generator.scratch(at);
+      if (old !== value) return { ...node, registers: [at, value, old] };
+    }
   }
 
   #callee(link: number, body: readonly Node[]): Callee {
@@ -152,7 +164,7 @@ class HotGenerator {
     const most = Math.max(2, Math.min(2000, Math.floor(budget / (8 + cost(body, this.functions)))));
     const count = 2 + (random() % most);
     const mask = 2 ** Math.min(10, Math.ceil(Math.log2(Math.max(1, count / REWRITES)))) - 1;
-    const tamed = body.map((node): Node => (node.kind === "rare" ? { ...node, mask } : node));
+    const tamed = body.map((node) => remask(node, mask));
     const into = chance(random, 3) ? { into: random() % body.length } : {};
     return { kind: "loop", register, count, body: tamed, ...into, ...this.#stride(count) };
   }
@@ -212,6 +224,12 @@ class HotGenerator {
     return { kind: "table", registers, from: random() % 32, loaded, body };
   }
 
+  #patch(): Node {
+    const [op, by] = [this.#generator.word(), this.#generator.word()];
+    const at = this.#generator.scratch();
+    return this.#tame({ kind: "patch", op, by, registers: [at, this.#generator.scratch(at)] });
+  }
+
   #datum(): Node {
     const { random, registers } = this.#generator;
     const register = this.#generator.scratch();
@@ -231,6 +249,13 @@ class HotGenerator {
     if (name.startsWith("amo")) return { kind: "op", name, operands: { rd, rs1, rs2, aq: 0, rl: 0 } };
     return { kind: "op", name, operands: name[0] === "l" ? { rd, rs1, imm: 0 } : { rs1, rs2, imm: 0 } };
   }
+}
+
+/** Gives what is rare in a loop, wherever it is, the loop's mask. */
+function remask(node: Node, mask: number): Node {
+  if (!("body" in node)) return node;
+  const body = node.body.map((inner) => remask(inner, mask));
+  return (node.kind === "rare" ? { ...node, body, mask } : { ...node, body }) as Node;
 }
 
 /** What traps or rewrites for certain is left out, since it would come at every round. */

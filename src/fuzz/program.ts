@@ -40,8 +40,13 @@ export type Node =
     }
   /** A doubleword among the code, that an instruction at `register` accesses. */
   | { readonly kind: "datum"; readonly op: Op; readonly register: number }
-  /** Stores `by` over the instruction `op`, then comes to it. */
-  | { readonly kind: "patch"; readonly op: Op; readonly by: Op; readonly registers: readonly [number, number] };
+  /** Stores `by` over the instruction `op`, or with a third register each of the two over the other; then comes to it. */
+  | {
+      readonly kind: "patch";
+      readonly op: Op;
+      readonly by: Op;
+      readonly registers: readonly [at: number, value: number, old?: number];
+    };
 
 /** `body`, `count` times; `register` counts down. */
 export interface Loop {
