@@ -39,6 +39,7 @@ const SENTENCES = new Set([
   "CoreError",
   "DtbError",
   "ElfError",
+  "EngineError",
   "FileError",
   "ImageError",
   "MachineError",

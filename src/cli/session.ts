@@ -7,6 +7,9 @@ import { ESCAPE_HELP, EscapeKey } from "./escape.ts";
 import { CliError, FAILED, guestStatus, OK, TIMED_OUT } from "./exit.ts";
 import type { RunLog } from "./log.ts";
 
+/** How the hypervisor's reports begin where not the guest is at fault; one sentence follows. */
+const HOST_FAILED = "The host failed: ";
+
 export interface SessionOptions {
   /** A shell command to run in the guest; the console is then not shown. */
   readonly exec?: string;
@@ -131,6 +134,8 @@ export class Session {
   }
 
   #status(exit: Exit): number {
+    const report = exit.report ?? "";
+    if (report.startsWith(HOST_FAILED)) throw new CliError(report.slice(HOST_FAILED.length));
     if (exit.kind === "crash") throw new CliError("The guest crashed.", FAILED, exit.report);
     return exit.kind === "code" ? guestStatus(exit.code) : OK;
   }

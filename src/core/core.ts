@@ -1,19 +1,12 @@
 /** One instance of core.wasm and its linear memory, behind a typed face. */
 
 import { type Abi, readAbi } from "./abi.ts";
+import { Both } from "./both.ts";
+import type { CoreExports, CoreParts, HostCalls } from "./calls.ts";
 import type { EngineName } from "./engine.ts";
 import { type Installer, installer } from "./jit.ts";
 
-/** What the core asks of its host. None may throw. */
-export interface HostCalls {
-  /** mtime, ticks of the timebase. */
-  ticks(): number;
-  /** Nanoseconds since 1970. */
-  wallclock(): number;
-  /** Load of `size` (1, 2, 4, 8) bytes from the device with this id on the bus. */
-  mmioRead(device: number, offset: number, size: number): bigint;
-  mmioWrite(device: number, offset: number, size: number, value: bigint): void;
-}
+export type { HostCalls } from "./calls.ts";
 
 export interface CoreOptions {
   harts: number;
@@ -31,38 +24,6 @@ export interface CoreOptions {
   engine?: EngineName;
 }
 
-/** The core's calls, as assembly/index.ts documents them. */
-interface CoreExports {
-  init(harts: number, ramBase: bigint, ramSize: bigint, flags: number, tick: number): number;
-  resetAll(): void;
-  run(hart: number, n: number): number;
-  busAdd(base: bigint, size: bigint, device: number): number;
-  guestRange(address: bigint, size: number, write: number): number;
-  romRange(offset: number, size: number): number;
-  htifWatch(tohost: bigint, fromhost: bigint): number;
-  hartChanged(hart: number): void;
-  debugTranslate(hart: number, va: bigint): bigint;
-  debugBreak(va: bigint): number;
-  debugUnbreak(va: bigint): number;
-  debugWatch(va: bigint, size: bigint, kind: number): number;
-  debugUnwatch(va: bigint, size: bigint, kind: number): number;
-  debugClear(): void;
-  debugPass(hart: number): void;
-  debugQuiet(on: number): void;
-  debugTranslateData(hart: number, va: bigint): bigint;
-  csrPeek(hart: number, csr: number): number;
-  csrPoke(hart: number, csr: number, value: bigint): number;
-  idleTime(): number;
-  catchUp(): void;
-  skipIdle(): number;
-  plicSetLine(source: number, level: number): void;
-  uartReceive(byte: number): number;
-  uartReceiveSpace(): number;
-  uartTxPending(): number;
-  uartTxTail(): number;
-  uartTxDrained(count: number): void;
-}
-
 /** This core can't make that machine; `message` is one sentence. */
 export class CoreError extends Error {
   override readonly name = "CoreError";
@@ -76,7 +37,7 @@ export function maxRam(abi: Abi): number {
   return Math.floor((MAX_MEMORY - abi.RAM - abi.MROM_SIZE) / 0x10_0000) * 0x10_0000;
 }
 
-export class Core {
+export class Core implements CoreParts {
   readonly abi: Abi;
   readonly memory: WebAssembly.Memory;
   readonly calls: CoreExports;
@@ -96,6 +57,14 @@ export class Core {
 
   /** @throws CoreError when the machine is too large for this host or this core */
   static create(module: WebAssembly.Module, options: CoreOptions, host: HostCalls): Core {
+    if (options.engine !== "both") return Core.#single(module, options, host);
+    const both = new Both(host);
+    const primary = Core.#single(module, { ...options, engine: "jit" }, both.primaryHost);
+    const shadow = Core.#single(module, { ...options, engine: "interpreter" }, both.shadowHost);
+    return new Core(primary.abi, primary.memory, both.join(primary, shadow));
+  }
+
+  static #single(module: WebAssembly.Module, options: CoreOptions, host: HostCalls): Core {
     const abi = layoutOf(module);
     const limit = maxRam(abi);
     if (options.ramSize > limit)

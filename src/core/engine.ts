@@ -1,6 +1,9 @@
-/** What executes guests' instructions, by the names that users choose it by. */
+/**
+ * What executes guests' instructions, by the names that users choose it by.
+ * With "both" the JIT does, and the interpreter does it all again to compare.
+ */
 
-export const ENGINES = ["interpreter", "jit"] as const;
+export const ENGINES = ["interpreter", "jit", "both"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** Says what is wrong with a name of an engine, or undefined when nothing is. */

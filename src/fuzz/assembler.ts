@@ -16,6 +16,7 @@ export class Assembler {
   readonly #labels = new Map<string, number>();
   readonly #fixups: Fixup[] = [];
   readonly #words: { at: number; label: string }[] = [];
+  readonly #distances: { at: number; from: string; to: string }[] = [];
 
   /** @param origin  address of the first byte */
   constructor(origin = 0x8000_0000) {
@@ -46,6 +47,12 @@ export class Assembler {
   address(label: string): this {
     this.#words.push({ at: this.#bytes.length, label });
     return this.u64(0n);
+  }
+
+  /** A word that holds the distance from one label to another. */
+  distance(from: string, to: string): this {
+    this.#distances.push({ at: this.#bytes.length, from, to });
+    return this.raw(0, 4);
   }
 
   label(name: string): this {
@@ -116,6 +123,7 @@ export class Assembler {
     const out = Uint8Array.from(this.#bytes);
     const view = new DataView(out.buffer);
     for (const { at, label } of this.#words) view.setBigUint64(at, BigInt(this.addressOf(label)), true);
+    for (const { at, from, to } of this.#distances) view.setInt32(at, this.addressOf(to) - this.addressOf(from), true);
     for (const { at, label, name, operands } of this.#fixups) {
       const target = this.addressOf(label) - this.origin - at;
       if (name === "la") {

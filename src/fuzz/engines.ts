@@ -11,7 +11,7 @@ import { cpuLine } from "../oracle/cpu.ts";
 import { OracleError } from "../oracle/errors.ts";
 import type { Qemu } from "../oracle/qemu.ts";
 import { writeElf } from "./elf.ts";
-import { CURRENT_AT, DESCRIPTOR_SIZE, DESCRIPTORS, RAM_BASE } from "./harness.ts";
+import { currentAt, DESCRIPTOR_SIZE, descriptorsOf, RAM_BASE } from "./harness.ts";
 import type { Image } from "./image.ts";
 
 /** What a machine made of an image: its RAM, as far as the image goes. */
@@ -28,9 +28,10 @@ const [SLICE, MOST] = [100_000, 400_000_000];
 const JIT_SLICE = 97;
 const QEMU_SECONDS = 30;
 
-function currentProgram(ram: Uint8Array): number {
-  const at = new DataView(ram.buffer, ram.byteOffset).getUint32(CURRENT_AT - RAM_BASE, true);
-  return (at - DESCRIPTORS) / DESCRIPTOR_SIZE;
+/** The number of the program that a hart is at. */
+export function currentProgram(ram: Uint8Array, hart = 0): number {
+  const at = new DataView(ram.buffer, ram.byteOffset).getUint32(currentAt(hart) - RAM_BASE, true);
+  return (at - descriptorsOf(hart)) / DESCRIPTOR_SIZE;
 }
 
 export type Engine = (image: Image) => Outcome;
@@ -40,6 +41,7 @@ export const ENGINES: Readonly<Record<EngineName, (module: WebAssembly.Module) =
   interpreter: (module) => (image) => interpret(module, image),
   /** Everything that a slice ends at is translated at once, and slices are short. */
   jit: (module) => (image) => interpret(module, image, () => JIT_SLICE, "jit"),
+  both: (module) => (image) => interpret(module, image, () => JIT_SLICE, "both"),
 };
 
 /** @param slice  instructions in the next slice: however a run is cut, it ends alike */
@@ -49,17 +51,8 @@ export function interpret(
   slice: () => number = () => SLICE,
   engine: EngineName = "interpreter",
 ): Outcome {
-  const core = Core.create(
-    module,
-    { harts: 1, ramBase: RAM_BASE, ramSize: RAM_SIZE, sbi: false, counted: true, tick: 10, engine },
-    { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {} },
-  );
+  const { core, ram } = machineOf(module, image, engine);
   const { abi, calls } = core;
-  for (const region of busRegions(abi)) calls.busAdd(BigInt(region.base), BigInt(region.size), region.device);
-  const at = calls.guestRange(BigInt(RAM_BASE), image.bytes.length, 1) >>> 0;
-  core.bytes.set(image.bytes, at);
-  core.setHartU64(0, abi.H_PC, BigInt(RAM_BASE));
-  if (engine === "jit") core.view.setUint32(abi.DEV_MACHINE + abi.M_JIT_HOT, 1, true);
   let finished = false;
   for (let given = 0; given < MOST; ) {
     const n = slice();
@@ -68,8 +61,28 @@ export function interpret(
     finished = result === abi.RUN_EXIT;
     if (finished || (result !== abi.RUN_BUDGET && result !== abi.RUN_TRAPS)) break;
   }
-  const ram = core.bytes.subarray(at, at + image.bytes.length);
   return { ram, stuck: finished ? undefined : currentProgram(ram) };
+}
+
+/** A machine with the image in its RAM; whatever the JIT can translate it does at once. */
+export function machineOf(
+  module: WebAssembly.Module,
+  image: Image,
+  engine: EngineName,
+  harts = 1,
+): { core: Core; ram: Uint8Array } {
+  const core = Core.create(
+    module,
+    { harts, ramBase: RAM_BASE, ramSize: RAM_SIZE, sbi: false, counted: true, tick: 10, engine },
+    { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {} },
+  );
+  const { abi, calls } = core;
+  for (const region of busRegions(abi)) calls.busAdd(BigInt(region.base), BigInt(region.size), region.device);
+  const at = calls.guestRange(BigInt(RAM_BASE), image.bytes.length, 1) >>> 0;
+  core.bytes.set(image.bytes, at);
+  for (let hart = 0; hart < harts; hart++) core.setHartU64(hart, abi.H_PC, BigInt(RAM_BASE));
+  if (engine !== "interpreter") core.view.setUint32(abi.DEV_MACHINE + abi.M_JIT_HOT, 1, true);
+  return { core, ram: core.bytes.subarray(at, at + image.bytes.length) };
 }
 
 /** @throws OracleError when QEMU can't be run */

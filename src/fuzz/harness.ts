@@ -8,8 +8,12 @@ import { Assembler } from "./assembler.ts";
 import { INPUT_REGISTERS } from "./program.ts";
 
 export const RAM_BASE = 0x8000_0000;
+/** One for each hart. */
 const CONTEXT = RAM_BASE + 0x2000;
+const CONTEXT_BITS = 10;
 export const DESCRIPTORS = RAM_BASE + 0x1_0000;
+/** As many as there is room for descriptors of. */
+export const MAX_HARTS = 3;
 const TEST_DEVICE = 0x10_0000;
 const FINISH = 0x5555;
 
@@ -31,9 +35,14 @@ export const DESCRIPTOR_FIELDS = [
   "log",
   "logEnd",
   "results",
+  // An entry of page tables, and what each trap changes in it: see remap
+  "entryAt",
+  "entryChange",
 ] as const;
 export type Descriptor = Readonly<Record<(typeof DESCRIPTOR_FIELDS)[number], bigint>>;
 export const DESCRIPTOR_SIZE = 128;
+/** Descriptors that a hart has room for. */
+export const MAX_PROGRAMS = 512;
 const at = (name: keyof Descriptor): number => DESCRIPTOR_FIELDS.indexOf(name) * 8;
 
 /** A run's result: doublewords of these names. */
@@ -58,8 +67,8 @@ export const RUN_COST = 110;
 
 /** Where the count of instructions retired in runs is kept; QEMU's is another one. */
 export const RETIRED_AT = CONTEXT + RETIRED;
-/** The descriptor of the program under way. */
-export const CURRENT_AT = CONTEXT + DESCRIPTOR;
+/** Where the address of the descriptor of the program under way is kept. */
+export const currentAt = (hart: number): number => CONTEXT + (hart << CONTEXT_BITS) + DESCRIPTOR;
 
 const [SSCRATCH, SEPC, SCAUSE, STVAL, STVEC, SCOUNTEREN, SENVCFG, SATP] = [
   0x140, 0x141, 0x142, 0x143, 0x105, 0x106, 0x10a, 0x180,
@@ -67,17 +76,31 @@ const [SSCRATCH, SEPC, SCAUSE, STVAL, STVEC, SCOUNTEREN, SENVCFG, SATP] = [
 const [MSTATUS, MEDELEG, MIDELEG, MIE, MTVEC, MCOUNTEREN, MENVCFG] = [0x300, 0x302, 0x303, 0x304, 0x305, 0x306, 0x30a];
 const [MSCRATCH, MEPC, MCAUSE, MTVAL, PMPCFG0, PMPADDR0, MINSTRET] = [0x340, 0x341, 0x342, 0x343, 0x3a0, 0x3b0, 0xb02];
 const MHARTID = 0xf14;
+const [MTIMECMP, MTIME] = [0x200_4000, 0x200_bff8];
 /** Set to zero before each run, since programs write them. */
 const CLEARED = [SSCRATCH, SEPC, SCAUSE, STVAL, STVEC, SCOUNTEREN, MEDELEG, MIDELEG, MCOUNTEREN, MCAUSE, MTVAL];
+const MTIE = 0x80;
 const FS_INITIAL = 1n << 13n;
 const MPRV_MXR = (1n << 17n) | (1n << 19n);
 
-/** @param programs  how many descriptors there are */
-export function harness(programs: number): Assembler {
+export interface HarnessOptions {
+  /** Each of which runs the programs, with traces of its own; default 1. */
+  readonly harts?: number;
+  /** Ticks of mtime from one timer interrupt to the next; without it there are none. */
+  readonly period?: number;
+  /** Some programs have a page of their code remapped. */
+  readonly remap?: boolean;
+}
+
+/** Where a hart's descriptors are. */
+export const descriptorsOf = (hart: number): number => DESCRIPTORS + hart * MAX_PROGRAMS * DESCRIPTOR_SIZE;
+
+/** @param programs  how many descriptors there are, for each hart */
+export function harness(programs: number, options: HarnessOptions = {}): Assembler {
   const out = new Assembler(RAM_BASE);
-  start(out, programs);
+  start(out, programs, options);
   enter(out);
-  trap(out);
+  trap(out, options);
   leave(out);
   return out;
 }
@@ -86,19 +109,32 @@ const load = (out: Assembler, rd: number, rs1: number, imm: number) => out.op("l
 const store = (out: Assembler, rs2: number, rs1: number, imm: number) => out.op("sd", { rs1, rs2, imm });
 const write = (out: Assembler, csr: number, rs1: number) => out.op("csrrw", { rd: 0, rs1, csr });
 
-function start(out: Assembler, programs: number): void {
-  out.csrGet(5, MHARTID).label("park").to("first", "beq", { rs1: 5, rs2: 0 }).op("wfi").to("park", "jal", { rd: 0 });
+/** x31 = the hart's context; x30 is used. */
+function context(out: Assembler): void {
+  out.csrGet(30, MHARTID).op("slli", { rd: 30, rs1: 30, shamt: CONTEXT_BITS });
+  out.li(31, CONTEXT).op("add", { rd: 31, rs1: 31, rs2: 30 });
+}
+
+function start(out: Assembler, programs: number, { harts = 1, period }: HarnessOptions): void {
+  out.csrGet(5, MHARTID).op("addi", { rd: 6, rs1: 0, imm: harts });
+  out.label("park").to("first", "bltu", { rs1: 5, rs2: 6 }).op("wfi").to("park", "jal", { rd: 0 });
   write(out.label("first").la(5, "trap"), MTVEC, 5);
   out.csrSet(PMPADDR0, (1n << 54n) - 1n).csrSet(PMPCFG0, 0x1f);
-  write(out, MIE, 0);
-  out.li(31, CONTEXT).li(5, DESCRIPTORS);
+  write(out.li(5, period === undefined ? 0 : MTIE), MIE, 5);
+  context(out);
+  out
+    .csrGet(5, MHARTID)
+    .li(6, MAX_PROGRAMS * DESCRIPTOR_SIZE)
+    .op("mul", { rd: 5, rs1: 5, rs2: 6 });
+  out.li(6, DESCRIPTORS).op("add", { rd: 5, rs1: 5, rs2: 6 });
   store(out, 5, 31, DESCRIPTOR);
-  store(out.li(5, DESCRIPTORS + programs * DESCRIPTOR_SIZE), 5, 31, END);
+  out.li(6, programs * DESCRIPTOR_SIZE).op("add", { rd: 5, rs1: 5, rs2: 6 });
+  store(out, 5, 31, END);
   store(out, 0, 31, RETIRED);
 }
 
 function enter(out: Assembler): void {
-  out.label("program").li(31, CONTEXT);
+  context(out.label("program"));
   load(out, 5, 31, DESCRIPTOR);
   load(out, 6, 31, END);
   out.to("more", "bne", { rs1: 5, rs2: 6 });
@@ -118,7 +154,7 @@ function enter(out: Assembler): void {
   write(load(out, 6, 5, at("satp")), SATP, 6);
   out.op("sfence.vma", { rs1: 0, rs2: 0 }).op("fence.i");
 
-  out.label("run").li(31, CONTEXT);
+  context(out.label("run"));
   store(out, 0, 31, TRAPS);
   out.csrSet(MSTATUS, FS_INITIAL, 5).op("csrrwi", { rd: 0, zimm: 0, csr: 3 });
   load(out, 7, 31, INPUT);
@@ -140,7 +176,7 @@ function enter(out: Assembler): void {
   out.op("mret");
 }
 
-function trap(out: Assembler): void {
+function trap(out: Assembler, { period, remap }: HarnessOptions): void {
   out.align(4).label("trap").op("csrrw", { rd: 31, rs1: 31, csr: MSCRATCH });
   store(out, 30, 31, X30);
   store(out, 29, 31, X29);
@@ -149,6 +185,8 @@ function trap(out: Assembler): void {
   load(out, 29, 31, EXIT);
   out.to("exit", "beq", { rs1: 30, rs2: 29 });
 
+  if (remap) remapPage(out);
+  if (period !== undefined) tick(out, period);
   load(out, 29, 31, LOG);
   [MCAUSE, MTVAL, MEPC, MSTATUS].forEach((csr, i) => {
     store(out.csrGet(28, csr), 28, 29, i * 8);
@@ -169,10 +207,33 @@ function trap(out: Assembler): void {
   out.op("addi", { rd: 30, rs1: 30, imm: 2 }).to("short", "bne", { rs1: 29, rs2: 0 });
   out.op("addi", { rd: 30, rs1: 30, imm: 2 }).label("short");
   write(out, MEPC, 30);
+  resume(out.label("resume"));
+}
+
+function resume(out: Assembler): void {
   load(out, 30, 31, X30);
   load(out, 29, 31, X29);
   load(out, 28, 31, X28);
   out.op("csrrw", { rd: 31, rs1: 31, csr: MSCRATCH }).op("mret");
+}
+
+/** Maps the program's page to its other copy. Other harts fence at their own traps, as the interpreter has it too. */
+function remapPage(out: Assembler): void {
+  load(out, 29, 31, DESCRIPTOR);
+  load(out, 28, 29, at("entryAt"));
+  out.to("mapped", "beq", { rs1: 28, rs2: 0 });
+  load(out, 29, 29, at("entryChange"));
+  out.op("amoxor.d", { rd: 0, rs1: 28, rs2: 29 }).op("sfence.vma", { rs1: 0, rs2: 0 }).label("mapped");
+}
+
+/** A timer interrupt sets the next one, and nothing else; it isn't logged. */
+function tick(out: Assembler, period: number): void {
+  out.csrGet(28, MCAUSE).to("trapped", "bge", { rs1: 28, rs2: 0 });
+  load(out.li(28, MTIME), 29, 28, 0);
+  out.li(28, period).op("add", { rd: 29, rs1: 29, rs2: 28 });
+  out.csrGet(28, MHARTID).op("slli", { rd: 28, rs1: 28, shamt: 3 }).li(30, MTIMECMP);
+  store(out.op("add", { rd: 28, rs1: 28, rs2: 30 }), 29, 28, 0);
+  out.to("resume", "jal", { rd: 0 }).label("trapped").csrGet(30, MEPC);
 }
 
 function leave(out: Assembler): void {

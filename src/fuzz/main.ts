@@ -15,10 +15,11 @@ import { ImageError } from "../images/index.ts";
 import { OracleError } from "../oracle/errors.ts";
 import { newestQemu } from "../oracle/qemu.ts";
 import { fuzzDecode } from "./decode.ts";
+import { engineFixtureOf, fuzzEngines } from "./engine-programs.ts";
 import { ENGINES } from "./engines.ts";
 import { fuzzFloat } from "./float.ts";
 import type { Mode } from "./program.ts";
-import { fixtureOf, fuzzPrograms } from "./programs.ts";
+import { type Failure, fixtureOf, fuzzPrograms } from "./programs.ts";
 
 interface Options {
   seed: number;
@@ -27,6 +28,15 @@ interface Options {
   modes: Mode[];
   failures: number;
   engine: EngineName;
+  keep?: string;
+}
+
+interface EngineOptions {
+  seed: number;
+  minutes: number;
+  instructions: number;
+  modes: Mode[];
+  failures: number;
   keep?: string;
 }
 
@@ -48,18 +58,37 @@ function say(line: string): void {
   process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
 }
 
+/** Writes failures, and their fixtures if there is a folder for them. */
+async function showFailures(failures: readonly Failure[], fixture: typeof fixtureOf, keep?: string): Promise<void> {
+  for (const failure of failures) {
+    process.stdout.write(`${failure.text}\n\n`);
+    if (!keep) continue;
+    await mkdir(keep, { recursive: true });
+    const [name, text] = fixture(failure);
+    await writeFile(join(keep, name), text);
+  }
+}
+
+async function runEngines(options: EngineOptions): Promise<number> {
+  const totals = await fuzzEngines(options, await coreModule(), say);
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  await showFailures(totals.failures, engineFixtureOf, options.keep);
+  const { programs, instructions, regions, seconds, failures } = totals;
+  const rate = (instructions / seconds / 1e6) * 60;
+  process.stdout.write(
+    `seed ${options.seed}, jit against interpreter: ${programs} programs, ` +
+      `${(instructions / 1e6).toFixed(1)} million instructions in ${seconds.toFixed(0)} s ` +
+      `(${rate.toFixed(1)} million a minute), ${regions} regions, ${failures.length} differ\n`,
+  );
+  return failures.length ? 1 : 0;
+}
+
 async function runPrograms(options: Options): Promise<number> {
   const qemu = await newestQemu(say);
   const engine = ENGINES[options.engine](await coreModule());
   const totals = await fuzzPrograms(options, engine, qemu, say);
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  for (const failure of totals.failures) {
-    process.stdout.write(`${failure.text}\n\n`);
-    if (!options.keep) continue;
-    await mkdir(options.keep, { recursive: true });
-    const [name, text] = fixtureOf(failure);
-    await writeFile(join(options.keep, name), text);
-  }
+  await showFailures(totals.failures, fixtureOf, options.keep);
   const { programs, instructions, seconds, failures } = totals;
   const rate = (instructions / seconds / 1e6) * 60;
   process.stdout.write(
@@ -123,6 +152,16 @@ export async function main(args: readonly string[]): Promise<number> {
     .addOption(engine())
     .option("--keep <folder>", "write programs that differ there, as fixtures")
     .action((options: Options) => guarded(() => runPrograms(options)));
+  program
+    .command("engines")
+    .description("random programs by the JIT, against the interpreter")
+    .addOption(seed())
+    .option("--minutes <n>", "stop after so long", (text) => number(text, 0, false), 1)
+    .option("--instructions <n>", "stop after so many", (text) => number(text, 1, true), Number.POSITIVE_INFINITY)
+    .option("--modes <letters>", "privileges to run them in", modes, ["M", "S", "U"])
+    .option("--failures <n>", "stop after so many programs that differ", (text) => number(text, 1, true), 1)
+    .option("--keep <folder>", "write programs that differ there, as fixtures")
+    .action((options: EngineOptions) => guarded(() => runEngines(options)));
   program
     .command("decode")
     .description("random words, against objdump")

@@ -18,12 +18,17 @@ export interface Registers {
   readonly storable: boolean;
   /** Counts loops; nothing else writes it. */
   readonly counter: number;
+  /** Of hot programs: counters of outer loops, depth of recursion, links of two levels of calls. */
+  readonly reserved: readonly number[];
   /** Used more often than the rest, x0 among them. */
   readonly hot: readonly number[];
 }
 
-/** Pointers always have sp and one of x8…x15 among them, for the compressed forms. */
-export function randomRegisters(random: Random): Registers {
+/**
+ * Pointers always have sp and one of x8…x15 among them, for the compressed forms.
+ * @param reserve  how many `reserved` registers there are
+ */
+export function randomRegisters(random: Random, reserve = 0): Registers {
   const pointers = [2, 8 + (random() % 8)];
   const free = () => {
     for (;;) {
@@ -35,8 +40,21 @@ export function randomRegisters(random: Random): Registers {
   pointers.push(safe);
   const counter = free();
   const hot = [0, 1, ...Array.from({ length: 5 }, () => random() % 32)];
-  return { pointers, safe, storable: chance(random, 2), counter, hot };
+  const storable = chance(random, 2);
+  const reserved: number[] = [];
+  while (reserved.length < reserve) {
+    // Links often are the registers that the calling convention gives them.
+    const register = chance(random, 2) ? choose(random, [1, 5]) : free();
+    // Compressed instructions need some of x8…x15 to write to.
+    const small = register >= 8 && register < 16;
+    if (!small && ![...pointers, ...reserved, counter].includes(register)) reserved.push(register);
+  }
+  return { pointers, safe, storable, counter, reserved, hot };
 }
+
+/** Nothing but the program's frame may write the register. */
+export const isKept = ({ pointers, counter, reserved }: Registers, register: number): boolean =>
+  pointers.includes(register) || register === counter || reserved.includes(register);
 
 const REGISTER = /^([rf]d|f?r?s[123])$/;
 
@@ -69,10 +87,9 @@ function register(field: Field, random: Random, hot: readonly number[]): number 
  */
 export function randomOperands(row: Row, random: Random, registers: Registers, base: readonly number[] = []): Operands {
   const operands: Operands = {};
-  const kept = (value: number) => registers.pointers.includes(value) || value === registers.counter;
   for (const [name, field] of Object.entries(row.format.fields) as [Operand, Field][]) {
     let value = REGISTER.test(name) ? register(field, random, registers.hot) : immediate(field, random);
-    if (name === "rd") while (kept(value)) value = extract(field, random());
+    if (name === "rd") while (isKept(registers, value)) value = extract(field, random());
     else if (name === "rs1" && base.length) {
       value = choose(
         random,

@@ -32,15 +32,18 @@ export class AddressSpace {
     return (BigInt(this.levels + 5) << 60n) | BigInt(this.root / PAGE);
   }
 
-  /** One page, or at a higher level a superpage; the entry's bits are given. */
-  map(virtual: bigint, physical: number, bits: bigint, leaf = 0): void {
+  /**
+   * One page, or at a higher level a superpage; the entry's bits are given.
+   * @returns the physical address of the entry
+   */
+  map(virtual: bigint, physical: number, bits: bigint, leaf = 0): number {
     let table = this.root;
     for (let level = this.levels - 1; ; level--) {
       const index = Number((virtual >> BigInt(12 + 9 * level)) & 511n);
       const at = table + index * 8;
       if (level === leaf) {
         this.#memory.write(at, (BigInt(physical / PAGE) << 10n) | bits);
-        return;
+        return at;
       }
       const entry = this.#memory.read(at);
       if (entry) table = Number(entry >> 10n) * PAGE;

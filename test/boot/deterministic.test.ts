@@ -14,6 +14,7 @@ import { planBoot } from "../../src/machine/boot.ts";
 import { Cell, type CellCounters } from "../../src/machine/cell.ts";
 import { seeded } from "../isa/random.ts";
 import { coreModule } from "../support/core.ts";
+import { testEngine } from "../support/engine.ts";
 import { Machine, MINUTES } from "./guests.ts";
 
 const MEMORY = 192 << 20;
@@ -48,7 +49,7 @@ async function inCell(harts: number, step: () => number): Promise<Run & { ram: s
   });
   let now = 0;
   const hash = createHash("sha256");
-  const options = { memoryBytes: MEMORY, harts, boot, sbi: true, deterministic: true };
+  const options = { memoryBytes: MEMORY, harts, boot, sbi: true, deterministic: true, engine: testEngine() };
   const cell = new Cell(await coreModule(), options, {
     now: () => {
       now += step();

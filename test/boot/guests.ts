@@ -3,11 +3,25 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type * as Api from "../../src/node.ts";
+import { testEngine } from "../support/engine.ts";
 
 const DIST = new URL("../../dist/", import.meta.url);
 
 export const wardian: typeof Api = await import(/* @vite-ignore */ new URL("node.js", DIST).href);
-export const { Machine, MachineError } = wardian;
+export const { MachineError } = wardian;
+/** Machines by the engine under test, where a test doesn't choose one. */
+export const Machine = class extends wardian.Machine {
+  static override create(options: Api.MachineOptions = {}): Promise<Api.Machine> {
+    return wardian.Machine.create({ engine: testEngine(), ...options });
+  }
+
+  static override restore(
+    source: Parameters<typeof wardian.Machine.restore>[0],
+    options: Api.RestoreOptions = {},
+  ): Promise<Api.Machine> {
+    return wardian.Machine.restore(source, { engine: testEngine(), ...options });
+  }
+};
 export type Machine = Api.Machine;
 
 /** Path of a built file. */

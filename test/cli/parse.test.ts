@@ -133,7 +133,7 @@ describe("the program", () => {
     [["boot", "--kernel", ""], /argument '' is invalid: it must not be empty; see 'wardian boot --help'$/],
     [
       ["boot", "--engine", "steam"],
-      /argument 'steam' is invalid: it must be one of: interpreter, jit; see 'wardian boot --help'$/,
+      /argument 'steam' is invalid: it must be one of: interpreter, jit, both; see 'wardian boot --help'$/,
     ],
     [["image", "rm"], /^missing required argument 'NAME'; see 'wardian image rm --help'$/],
     [["image", "drop"], /^unknown command 'drop'; see 'wardian image --help'$/],

@@ -8,6 +8,7 @@ import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 import { encode } from "../../src/isa/encode.ts";
+import { testEngine } from "../support/engine.ts";
 
 export const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 export const ROMS = fileURLToPath(new URL("../../roms", import.meta.url));
@@ -44,9 +45,15 @@ export function run(program: string, args: readonly string[], options: RunOption
   });
 }
 
-/** Runs `wardian` with these arguments. */
+/** Runs `wardian` with these arguments; machines by the engine under test, if the environment names one. */
 export function wardian(args: readonly string[], options?: RunOptions): Promise<Outcome> {
-  return run(process.execPath, [CLI, ...args], options);
+  return run(process.execPath, [CLI, ...args, ...engineOf(args)], options);
+}
+
+function engineOf(args: readonly string[]): string[] {
+  const runs = args[0] === "boot" || (args[0] === "snapshot" && args.length > 1);
+  const chosen = args.some((arg) => arg.startsWith("--engine"));
+  return runs && !chosen && process.env.WARDIAN_ENGINE !== undefined ? ["--engine", testEngine()] : [];
 }
 
 /** A directory of this test file's own, removed at its end. */

@@ -2,7 +2,8 @@
 
 import { expect, test } from "vitest";
 import { writeElf } from "../../src/fuzz/elf.ts";
-import { generate, type Options } from "../../src/fuzz/generate.ts";
+import { generate } from "../../src/fuzz/generate.ts";
+import type { Options } from "../../src/fuzz/generator.ts";
 import { RAM_BASE } from "../../src/fuzz/harness.ts";
 import { buildImage, MAX_PROGRAMS } from "../../src/fuzz/image.ts";
 import { DATA_KINDS, type Node } from "../../src/fuzz/program.ts";

@@ -8,6 +8,7 @@ import { provision } from "../../src/images/index.ts";
 import { type BootPlan, planBoot } from "../../src/machine/boot.ts";
 import { Cell, type Exit } from "../../src/machine/cell.ts";
 import { saveCell } from "../../src/snapshot/snapshot.ts";
+import { testEngine } from "./engine.ts";
 
 const MEMORY = 192 * 2 ** 20;
 
@@ -18,8 +19,8 @@ export interface Guest {
   output: string;
 }
 
-/** @param boot  without it, the cell waits for a snapshot */
-export function guest(harts: number, boot?: BootPlan, engine: EngineName = "interpreter"): Guest {
+/** @param boot  without it, the cell waits for a snapshot @param engine  default: see testEngine */
+export function guest(harts: number, boot?: BootPlan, engine: EngineName = testEngine()): Guest {
   const made: { output: string } = { output: "" };
   const cell = new Cell(
     module,

@@ -1,9 +1,11 @@
 /** Small machines for tests of the core: RAM, a program, no devices unless asked for. */
 
 import { Core, type HostCalls } from "../../src/core/core.ts";
+import type { EngineName } from "../../src/core/engine.ts";
 import { busRegions } from "../../src/machine/memory-map.ts";
 import type { Assembler } from "./assembler.ts";
 import { coreModule } from "./core.ts";
+import { testEngine } from "./engine.ts";
 
 export const RAM_BASE = 0x8000_0000;
 
@@ -18,6 +20,8 @@ export interface MachineOptions {
   tick?: number;
   /** Board `virt`'s devices at their usual addresses. */
   devices?: boolean;
+  /** Default: see testEngine. What the JIT can translate it does at once. */
+  engine?: EngineName;
   /** Of host devices and clocks. */
   host?: Partial<HostCalls>;
 }
@@ -32,6 +36,7 @@ export class TestMachine {
   constructor(module: WebAssembly.Module, options: MachineOptions = {}) {
     this.ramBase = options.ramBase ?? RAM_BASE;
     this.ramSize = options.ramSize ?? 0x10_0000;
+    const engine = options.engine ?? testEngine();
     this.core = Core.create(
       module,
       {
@@ -41,9 +46,12 @@ export class TestMachine {
         sbi: options.sbi ?? false,
         counted: options.counted ?? true,
         tick: options.tick ?? 1,
+        engine,
       },
       { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {}, ...options.host },
     );
+    const { abi, view } = this.core;
+    if (engine !== "interpreter") view.setUint32(abi.DEV_MACHINE + abi.M_JIT_HOT, 1, true);
     if (options.devices)
       for (const region of busRegions(this.core.abi))
         this.core.calls.busAdd(BigInt(region.base), BigInt(region.size), region.device);
