@@ -194,6 +194,11 @@ export function tlbOffset(): void {
   i64c(12 - TLB_ENTRY_BITS);
   byte(I64_SHR_U);
   byte(I32_WRAP);
+  tee(L_ENTRY);
+  get(L_ENTRY);
+  i32c(TLB_BITS);
+  byte(I32_SHR_U);
+  byte(I32_XOR);
   i32c((TLB_ENTRIES - 1) << TLB_ENTRY_BITS);
   byte(I32_AND);
 }

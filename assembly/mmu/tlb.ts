@@ -19,10 +19,14 @@ const MODE_M: u32 = 3;
 
 const PAGE_MASK: u64 = ~<u64>(PAGE_SIZE - 1);
 
-/** Byte offset of an address's entry. Nothing is folded in: compiled code does this for every access. */
+/**
+ * Byte offset of an address's entry. Higher page bits are folded in: stacks, heaps
+ * and code like to lie at multiples of large powers of two from one another.
+ */
 // @ts-ignore: decorator
 @inline export function tlbIndex(va: u64): u32 {
-  return <u32>(va >> (12 - TLB_ENTRY_BITS)) & ((TLB_ENTRIES - 1) << TLB_ENTRY_BITS);
+  const page = <u32>(va >> 12);
+  return ((page ^ (page >> TLB_BITS)) & (TLB_ENTRIES - 1)) << TLB_ENTRY_BITS;
 }
 
 /** The privilege that loads and stores have: MPRV lends them MPP's (Privileged 3.1.6.3). */
