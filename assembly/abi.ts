@@ -124,7 +124,7 @@ export const HART_SUSPENDED: u32 = 3; // SBI HSM, retentive suspend
 //   header  { key satp u64, generation u32, spare u32, superpages from u64, to u64 }
 // A tag is the virtual page address; any low bit set means "never matches".
 
-export const TLB_BITS: u32 = 10;
+export const TLB_BITS: u32 = 12;
 export const TLB_ENTRIES: u32 = 1 << TLB_BITS;
 export const TLB_ENTRY_BITS: u32 = 4;
 export const TLB_STORE: u32 = TLB_ENTRIES << TLB_ENTRY_BITS;
@@ -292,6 +292,8 @@ export const ST_WAIT: i32 = 2; //   not retired, no side effects; H_WAIT_ADDR
 export const ST_EVENT: i32 = 3; //  retired; leave the loop at the next pc
 export const ST_JUMP: i32 = 4; //   retired; leave the loop at H_PC
 export const ST_BUDGET: i32 = 5;
+/** Of compiled code: not executed, the interpreter goes on from here. */
+export const ST_MISS: i32 = 7;
 export const ST_STEP: i32 = 6; //   not executed: single-step this one
 
 /** Of `run`. */

@@ -2,32 +2,28 @@
  * One instruction as WebAssembly.
  */
 
-import { H_JIT_VALUE, TLB_STORE } from "../abi";
+import { TLB_STORE } from "../abi";
 import {
-  OP_ADD, OP_ADDI, OP_ADDIW, OP_ADDW, OP_ADD_UW, OP_AND, OP_ANDI, OP_ANDN, OP_AUIPC, OP_BCLR, OP_BCLRI, OP_BEXT, OP_BEXTI,
+  OP_ADD, OP_ADD_UW, OP_ADDI, OP_ADDIW, OP_ADDW, OP_AND, OP_ANDI, OP_ANDN, OP_AUIPC, OP_BCLR, OP_BCLRI, OP_BEXT, OP_BEXTI,
   OP_BINV, OP_BINVI, OP_BSET, OP_BSETI, OP_CLZ, OP_CLZW, OP_CPOP, OP_CPOPW, OP_CTZ, OP_CTZW, OP_CZERO_EQZ, OP_CZERO_NEZ, OP_DIV,
   OP_DIVU, OP_DIVUW, OP_DIVW, OP_FENCE, OP_FENCE_I, OP_LB, OP_LBU, OP_LD, OP_LH, OP_LHU, OP_LUI, OP_LW, OP_LWU, OP_MAX, OP_MAXU,
   OP_MIN, OP_MINU, OP_MUL, OP_MULH, OP_MULHSU, OP_MULHU, OP_MULW, OP_OR, OP_ORI, OP_ORN, OP_PAUSE, OP_REM, OP_REMU, OP_REMUW,
   OP_REMW, OP_ROL, OP_ROLW, OP_ROR, OP_RORI, OP_RORIW, OP_RORW, OP_SB, OP_SD, OP_SEXT_B, OP_SEXT_H, OP_SH, OP_SH1ADD,
-  OP_SH1ADD_UW, OP_SH2ADD, OP_SH2ADD_UW, OP_SH3ADD, OP_SH3ADD_UW, OP_SLL, OP_SLLI, OP_SLLIW, OP_SLLI_UW, OP_SLLW, OP_SLT,
+  OP_SH1ADD_UW, OP_SH2ADD, OP_SH2ADD_UW, OP_SH3ADD, OP_SH3ADD_UW, OP_SLL, OP_SLLI, OP_SLLI_UW, OP_SLLIW, OP_SLLW, OP_SLT,
   OP_SLTI, OP_SLTIU, OP_SLTU, OP_SRA, OP_SRAI, OP_SRAIW, OP_SRAW, OP_SRL, OP_SRLI, OP_SRLIW, OP_SRLW, OP_SUB, OP_SUBW, OP_SW,
   OP_XNOR, OP_XOR, OP_XORI, OP_ZEXT_H,
 } from "../isa/ops.generated";
 import {
-  ELSE, END, I32_ADD, I32_CLZ, I32_CTZ, I32_EQZ, I32_MUL, I32_POPCNT, I32_ROTL, I32_ROTR, I32_SHL, I32_SHR_S, I32_SHR_U, I32_SUB,
-  I32_WRAP, I32_XOR, I64, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_DIV_S, I64_DIV_U, I64_EQZ, I64_EXTEND16_S, I64_EXTEND8_S,
-  I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GT_S, I64_GT_U, I64_LOAD, I64_LOAD16_S, I64_LOAD16_U, I64_LOAD32_S, I64_LOAD32_U,
-  I64_LOAD8_S, I64_LOAD8_U, I64_LT_S, I64_LT_U, I64_MUL, I64_OR, I64_POPCNT, I64_REM_S, I64_REM_U, I64_ROTL, I64_ROTR, I64_SHL,
-  I64_SHR_S, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, I64_SUB, I64_XOR, IF, SELECT, VOID, access, byte,
-  callIndirect, get, hint, i32c, i64c, set, size, tee, unsigned,
+  access, byte, ELSE, END, get, hint, I32_ADD, I32_CLZ, I32_CTZ, I32_EQZ, I32_MUL, I32_POPCNT, I32_ROTL, I32_ROTR, I32_SHL,
+  I32_SHR_S, I32_SHR_U, I32_SUB, I32_WRAP, I32_XOR, i32c, I64, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_DIV_S, I64_DIV_U, I64_EQZ,
+  I64_EXTEND16_S, I64_EXTEND8_S, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GT_S, I64_GT_U, I64_LOAD, I64_LOAD16_S, I64_LOAD16_U,
+  I64_LOAD32_S, I64_LOAD32_U, I64_LOAD8_S, I64_LOAD8_U, I64_LT_S, I64_LT_U, I64_MUL, I64_OR, I64_POPCNT, I64_REM_S, I64_REM_U,
+  I64_ROTL, I64_ROTR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, I64_SUB, I64_XOR, i64c, IF,
+  seldom, SELECT, set, size, tee,
 } from "./emit";
-import { loadHelper, storeHelper } from "./helper";
 import { lowerFp } from "./lower-fp";
-import {
-  address, budgetAfter, end, hits, L_HART, L_PAGE, L_TEMP, L_VA, leaveUnlessOk, linear, lowerCall, need, notePc, SINK, T_LOAD,
-  T_STORE, writeBack, x,
-} from "./parts";
-import { op, opA, opB, opImm, opSize } from "./region";
+import { address, end, L_PAGE, L_TEMP, leaveMissed, linear, lowerCall, misses, need, SINK, x } from "./parts";
+import { op, opA, opB, opImm } from "./region";
 
 function binary(code: u8): void {
   x(opB);
@@ -262,54 +258,28 @@ function divideWord(code: u8, isRemainder: bool, isSigned: bool): void {
   end();
 }
 
-const SIGN: u32 = 0x100;
-
-function lowerLoad(size: u32, code: u8, isSigned: bool, offset: i32): void {
+/** Leaves for the interpreter, which finds what the TLB doesn't know, unless the tag matches. */
+function leaveUnlessHit(bank: u32, size: u32, offset: i32): void {
   address();
-  hits(0, size);
-  hint(1);
-  byte(IF);
-  byte(I64);
+  misses(bank, size);
+  seldom();
+  leaveMissed(offset);
+  byte(END);
+}
+
+function lowerLoad(size: u32, code: u8, offset: i32): void {
+  leaveUnlessHit(0, size, offset);
   linear(0);
   access(code, 0);
-  byte(ELSE);
-  writeBack(~0);
-  notePc(offset);
-  get(L_HART);
-  get(L_VA);
-  i32c(size | (isSigned ? SIGN : 0) | (opA << 16) | (opSize << 24));
-  budgetAfter(1);
-  i32c(loadHelper());
-  callIndirect(T_LOAD);
-  leaveUnlessOk();
-  get(L_HART);
-  access(I64_LOAD, H_JIT_VALUE);
-  byte(END);
   end();
 }
 
 function lowerStore(size: u32, code: u8, offset: i32): void {
   need(opA);
-  address();
-  hits(TLB_STORE, size);
-  hint(1);
-  byte(IF);
-  byte(VOID);
+  leaveUnlessHit(TLB_STORE, size, offset);
   linear(TLB_STORE);
   x(opA);
   access(code, 0);
-  byte(ELSE);
-  writeBack(~0);
-  notePc(offset);
-  get(L_HART);
-  get(L_VA);
-  i32c(size | (opSize << 24));
-  x(opA);
-  budgetAfter(1);
-  i32c(storeHelper());
-  callIndirect(T_STORE);
-  leaveUnlessOk();
-  byte(END);
 }
 
 /**
@@ -319,13 +289,13 @@ function lowerStore(size: u32, code: u8, offset: i32): void {
 export function lower(offset: i32): void {
   switch (<i32>op) {
     case OP_FENCE: case OP_FENCE_I: case OP_PAUSE: return;
-    case OP_LB: lowerLoad(1, I64_LOAD8_S, true, offset); return;
-    case OP_LH: lowerLoad(2, I64_LOAD16_S, true, offset); return;
-    case OP_LW: lowerLoad(4, I64_LOAD32_S, true, offset); return;
-    case OP_LD: lowerLoad(8, I64_LOAD, false, offset); return;
-    case OP_LBU: lowerLoad(1, I64_LOAD8_U, false, offset); return;
-    case OP_LHU: lowerLoad(2, I64_LOAD16_U, false, offset); return;
-    case OP_LWU: lowerLoad(4, I64_LOAD32_U, false, offset); return;
+    case OP_LB: lowerLoad(1, I64_LOAD8_S, offset); return;
+    case OP_LH: lowerLoad(2, I64_LOAD16_S, offset); return;
+    case OP_LW: lowerLoad(4, I64_LOAD32_S, offset); return;
+    case OP_LD: lowerLoad(8, I64_LOAD, offset); return;
+    case OP_LBU: lowerLoad(1, I64_LOAD8_U, offset); return;
+    case OP_LHU: lowerLoad(2, I64_LOAD16_U, offset); return;
+    case OP_LWU: lowerLoad(4, I64_LOAD32_U, offset); return;
     case OP_SB: lowerStore(1, I64_STORE8, offset); return;
     case OP_SH: lowerStore(2, I64_STORE16, offset); return;
     case OP_SW: lowerStore(4, I64_STORE32, offset); return;

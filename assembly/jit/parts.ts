@@ -8,11 +8,11 @@
  */
 
 import {
-  H_JIT_N, H_JIT_STATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS,
+  H_JIT_N, H_JIT_STATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS,
 } from "../abi";
 import {
-  access, byte, callIndirect, END, get, I32_ADD, I32_AND, I32_LOAD, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR,
-  I64_ADD, I64_AND, I64_EQ, I64_LOAD, I64_OR, I64_SHR_U, I64_STORE, i32c, i64c, RETURN, seldom, set, tee,
+  access, byte, callIndirect, END, get, I32_ADD, I32_AND, I32_LOAD, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c,
+  I64_ADD, I64_AND, I64_EQ, I64_LOAD, I64_NE, I64_OR, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, set, size, tee,
 } from "./emit";
 import { callHelper, uopFor } from "./helper";
 import { CSR, shapeOf } from "../isa/shape.generated";
@@ -180,6 +180,12 @@ export function leaveWith(offset: i32, status: i32): void {
   byte(RETURN);
 }
 
+/** Leaves for the interpreter to execute this instruction, and to go on behind it. */
+export function leaveMissed(offset: i32): void {
+  writeBack(~0);
+  leaveWith(offset, ST_MISS);
+}
+
 // ---- TLB --------------------------------------------------------------------------------
 
 /** Banks may have changed. */
@@ -217,14 +223,24 @@ export function address(): void {
   set(L_ENTRY);
 }
 
+/** Does the entry's tag differ? */
+export function misses(bank: u32, size: u32): void {
+  tags(bank, size);
+  byte(I64_NE);
+}
+
 /** Does the entry's tag match? */
 export function hits(bank: u32, size: u32): void {
+  tags(bank, size);
+  byte(I64_EQ);
+}
+
+function tags(bank: u32, size: u32): void {
   get(L_VA);
   i64c(<i64>(~<u64>(PAGE_SIZE - 1) | (size - 1)));
   byte(I64_AND);
   get(L_ENTRY);
   access(I64_LOAD, bank);
-  byte(I64_EQ);
 }
 
 export function linear(bank: u32): void {
