@@ -13,7 +13,7 @@ import { interpret, isCalled } from "./dispatch.generated";
 import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
 
 /** The slots of the page that the fetch TLB has for an address, or 0. */
-function codePageOf(h: usize, va: u64): usize {
+function codePageOf(h: usize, va: u64): u32 {
   const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(va);
   return load<u64>(e) == (va & ~4095) ? load<u32>(e, 8) : 0;
 }

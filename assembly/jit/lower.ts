@@ -22,7 +22,9 @@ import {
   seldom, SELECT, set, size, tee,
 } from "./emit";
 import { lowerFp } from "./lower-fp";
-import { address, end, L_PAGE, L_TEMP, leaveMissed, linear, lowerCall, misses, need, SINK, x } from "./parts";
+import {
+  address, end, L_PAGE, L_TEMP, leaveMissed, linear, lowerCall, misses, need, SINK, words, x,
+} from "./parts";
 import { op, opA, opB, opImm } from "./region";
 
 function binary(code: u8): void {
@@ -321,7 +323,14 @@ export function lower(offset: i32): void {
     case OP_SLLI: immediate(I64_SHL); return;
     case OP_SRLI: immediate(I64_SHR_U); return;
     case OP_SRAI: immediate(I64_SHR_S); return;
-    case OP_ADDIW: word(I32_ADD, true); return;
+    case OP_ADDIW:
+      if (opImm || !(words >> opB & 1)) {
+        word(I32_ADD, true);
+      } else {
+        x(opB);
+        end();
+      }
+      return;
     case OP_SLLIW: word(I32_SHL, true); return;
     case OP_SRLIW: word(I32_SHR_U, true); return;
     case OP_SRAIW: word(I32_SHR_S, true); return;

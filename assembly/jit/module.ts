@@ -22,13 +22,13 @@ import {
 } from "./emit";
 import { lower } from "./lower";
 import {
-  dirty, fillAll, flush, know, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE, L_TEMP, leaveWith, loadBank,
-  noteBudget, pending, pushPc, ready, retire, setX, settle, SINK, T_REGION, tlbOffset, writeBack, x,
+  dirty, fillAll, flush, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE, L_TEMP, leaveWith, loadBank,
+  noteBudget, pending, pushPc, ready, retire, setX, settle, SINK, T_REGION, tlbOffset, words, writeBack, x,
 } from "./parts";
 import {
   callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL, KIND_CALLR, KIND_FALL, KIND_JALR,
   KIND_RETURN, KIND_STOP, kindOf, liveAt, loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf,
-  setKnown, startOf, stops,
+  setKnown, startOf, stops, wordsAfter, wordsAt,
 } from "./region";
 
 // The labels that enclose the code being written, innermost last: block, and what a branch to it does.
@@ -317,6 +317,7 @@ function code(b: u32): void {
   if (emitFull()) return;
   const count = countOf(b);
   instructions += count;
+  knowWords(wordsAt(b));
   let at = startOf(b);
   const kind = kindOf(b);
   const jumps = kind != KIND_FALL && kind != KIND_STOP;
@@ -327,6 +328,7 @@ function code(b: u32): void {
       break;
     }
     lower(at);
+    knowWords(wordsAfter(words));
     retire();
     at += opSize;
   }

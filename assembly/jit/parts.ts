@@ -48,6 +48,13 @@ export let dirty: u32 = 0;
 /** Instructions retired that L_BUDGET doesn't know of. */
 export let pending: u32 = 0;
 
+/** Bit r: x[r] is a sign-extended word. */
+export let words: u32 = 0;
+
+export function knowWords(registers: u32): void {
+  words = registers;
+}
+
 export function know(isReady: u32, isDirty: u32, retired: u32): void {
   ready = isReady;
   dirty = isDirty;

@@ -7,8 +7,10 @@
 import { JIT_WORK, PAGE_SIZE } from "../abi";
 import { decode16, decode32, dA, dB, dImm } from "../isa/decode.generated";
 import {
-  OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_BNE, OP_DECODE, OP_EBREAK, OP_ECALL, OP_ILLEGAL, OP_ILLEGAL_C, OP_JAL, OP_JALR, OP_MRET,
-  OP_SRET, OP_WFI,
+  OP_ADDI, OP_ADDIW, OP_ADDW, OP_AND, OP_ANDI, OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_BNE, OP_DECODE, OP_DIVUW, OP_DIVW,
+  OP_EBREAK, OP_ECALL, OP_ILLEGAL, OP_ILLEGAL_C, OP_JAL, OP_JALR, OP_LB, OP_LBU, OP_LH, OP_LHU, OP_LUI, OP_LW, OP_MRET, OP_MULW,
+  OP_OR, OP_ORI, OP_REMUW, OP_REMW, OP_SLLIW, OP_SLLW, OP_SLT, OP_SLTI, OP_SLTIU, OP_SLTU, OP_SRAI, OP_SRAIW, OP_SRAW, OP_SRET,
+  OP_SRLIW, OP_SRLW, OP_SUBW, OP_WFI, OP_XOR, OP_XORI,
 } from "../isa/ops.generated";
 import { baseOf, READS_A, READS_B, READS_C, shapeOf, WRITES_A } from "../isa/shape.generated";
 
@@ -46,7 +48,8 @@ const B_LOOP: u32 = 40; //  u32: of a header: registers that its loop writes
 const B_READY: u32 = 44; // u32: they hold their registers
 const B_KEPT: u32 = 48; //  u32: they may be newer than the hart's registers
 const B_DIRTY: u32 = 52; // u32: they are, on some way to here
-const B_SIZE: u32 = 56;
+const B_WORDS: u32 = 56; // u32: registers that hold sign-extended words at the start
+const B_SIZE: u32 = 60;
 
 const ORDER: u32 = BLOCKS + MAX_BLOCKS * B_SIZE; // u16: blocks in reverse postorder
 const SEEN: u32 = ORDER + MAX_BLOCKS * 2; // u8, and the next successor to visit
@@ -149,6 +152,10 @@ export function orderedCount(): u32 { return orderCount; }
 // @ts-ignore: decorator
 @inline export function dirtyAt(b: u32): u32 { return load<u32>(block(b), B_DIRTY); }
 
+/** Registers that hold sign-extended words at a block's start, on every way to it. */
+// @ts-ignore: decorator
+@inline export function wordsAt(b: u32): u32 { return load<u32>(block(b), B_WORDS); }
+
 export function setKnown(b: u32, ready: u32, kept: u32, dirty: u32): void {
   store<u32>(block(b), ready, B_READY);
   store<u32>(block(b), kept, B_KEPT);
@@ -226,6 +233,7 @@ export function discover(page: u32, entry: u32, slots: u32): bool {
   shape();
   measurePaths();
   live();
+  findWords(page);
   return true;
 }
 
@@ -462,6 +470,56 @@ function live(): void {
       let writes = loopWrites(to);
       for (let j = rpoOf(to); j <= rpoOf(b); j++) writes |= load<u32>(block(ordered(j - 1)), B_WRITES);
       store<u32>(block(to), writes, B_LOOP);
+    }
+  }
+}
+
+// ---- Words ------------------------------------------------------------------------------
+
+/** What `fetch` has decoded makes of the registers that hold sign-extended words; bit 0 stands for x0. */
+export function wordsAfter(words: u32): u32 {
+  if (!(shapeOf(op) & WRITES_A) || opA > 31) return words;
+  const bit: u32 = 1 << opA;
+  return isWord(words) ? words | bit : words & ~bit;
+}
+
+// @ts-ignore: decorator
+@inline function both(words: u32): bool { return (words >> opB & words >> (opImm & 31) & 1) != 0; }
+
+function isWord(words: u32): bool {
+  switch (<i32>op) {
+    case OP_LUI: case OP_LB: case OP_LH: case OP_LW: case OP_LBU: case OP_LHU: case OP_ADDIW: case OP_SLLIW: case OP_SRLIW:
+    case OP_SRAIW: case OP_ADDW: case OP_SUBW: case OP_SLLW: case OP_SRLW: case OP_SRAW: case OP_MULW: case OP_DIVW: case OP_DIVUW:
+    case OP_REMW: case OP_REMUW: case OP_SLT: case OP_SLTU: case OP_SLTI: case OP_SLTIU:
+      return true;
+    case OP_ADDI: return opB == 0 || (opImm == 0 && (words >> opB & 1) != 0);
+    case OP_ANDI: case OP_ORI: case OP_XORI: case OP_SRAI: return (words >> opB & 1) != 0;
+    case OP_AND: case OP_OR: case OP_XOR: return both(words);
+    default: return false;
+  }
+}
+
+function findWords(page: u32): void {
+  for (let i: u32 = 0; i < orderCount; i++) store<u32>(block(ordered(i)), i ? ~0 : 1, B_WORDS);
+  let changed = true;
+  while (changed) {
+    changed = false;
+    for (let i: u32 = 0; i < orderCount; i++) {
+      const b = ordered(i);
+      let words = wordsAt(b);
+      let at = startOf(b);
+      for (let j = countOf(b); j > 0; j--) {
+        fetch(page, at);
+        words = wordsAfter(words);
+        at += opSize;
+      }
+      if (calls(b)) words = 1;
+      for (let e: u32 = 0; e < 2; e++) {
+        const to = edge(b, e);
+        if (to < 0 || (wordsAt(to) & words) == wordsAt(to)) continue;
+        store<u32>(block(to), wordsAt(to) & words, B_WORDS);
+        changed = true;
+      }
     }
   }
 }
