@@ -2,7 +2,7 @@
 
 import { type Abi, readAbi } from "./abi.ts";
 import type { EngineName } from "./engine.ts";
-import { type Installer, installer } from "./jit.ts";
+import { type Compile, compileNow, RegionHost } from "./jit.ts";
 
 /** What the core asks of its host. None may throw. */
 export interface HostCalls {
@@ -29,6 +29,8 @@ export interface CoreOptions {
   tick: number;
   /** Default: the interpreter. */
   engine?: EngineName;
+  /** How the JIT's modules are compiled. Default: at once, on this thread. */
+  compile?: Compile;
 }
 
 /** The core's calls, as assembly/index.ts documents them. */
@@ -55,6 +57,7 @@ interface CoreExports {
   idleTime(): number;
   catchUp(): void;
   skipIdle(): number;
+  jitInstall(ticket: number): number;
   plicSetLine(source: number, level: number): void;
   uartReceive(byte: number): number;
   uartReceiveSpace(): number;
@@ -110,8 +113,9 @@ export class Core {
       );
     }
     let core: Core | undefined;
-    const compile = options.engine === "jit" ? installer(() => core!) : undefined;
-    const calls = instantiate(module, memory, host, compile).exports as unknown as CoreExports;
+    const regions =
+      options.engine === "jit" ? new RegionHost(() => core!, options.compile ?? compileNow) : undefined;
+    const calls = instantiate(module, memory, host, regions).exports as unknown as CoreExports;
     const flags =
       (options.sbi ? abi.MF_SBI : 0) |
       (options.counted ? abi.MF_COUNTED : 0) |
@@ -157,11 +161,13 @@ export class Core {
   }
 }
 
+const NO_REGIONS = { compile: () => -1, place: () => -1, forget: () => {} };
+
 function instantiate(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   host: HostCalls,
-  compile: Installer = () => -1,
+  { compile, place, forget }: Pick<RegionHost, "compile" | "place" | "forget"> = NO_REGIONS,
 ): WebAssembly.Instance {
   return new WebAssembly.Instance(module, {
     env: { memory },
@@ -169,6 +175,8 @@ function instantiate(
       ticks: host.ticks,
       wallclock: host.wallclock,
       compile,
+      place,
+      forget,
       mmioRead: host.mmioRead,
       mmioWrite: host.mmioWrite,
     },
