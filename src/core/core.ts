@@ -113,8 +113,7 @@ export class Core {
       );
     }
     let core: Core | undefined;
-    const regions =
-      options.engine === "jit" ? new RegionHost(() => core!, options.compile ?? compileNow) : undefined;
+    const regions = options.engine === "jit" ? new RegionHost(() => core!, options.compile ?? compileNow) : undefined;
     const calls = instantiate(module, memory, host, regions).exports as unknown as CoreExports;
     const flags =
       (options.sbi ? abi.MF_SBI : 0) |

@@ -88,7 +88,7 @@ function instantiate(memory: WebAssembly.Memory, random: Random): Readonly<Recor
       bytes: new Uint8Array(memory.buffer),
       memory,
       table: instance.exports.table as WebAssembly.Table,
-      abi: readAbi(instance.exports),
+      abi,
       calls: instance.exports as never,
     }),
     (bytes, done) => (random() % 4 ? compileNow(bytes, done) : undefined),
@@ -103,6 +103,7 @@ function instantiate(memory: WebAssembly.Memory, random: Random): Readonly<Recor
     forget: regions.forget,
   };
   const instance: WebAssembly.Instance = new WebAssembly.Instance(module, { env: { memory }, host });
+  const abi = readAbi(instance.exports);
   return instance.exports;
 }
 

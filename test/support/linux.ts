@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { EngineName } from "../../src/core/engine.ts";
+import type { Compile } from "../../src/core/jit.ts";
 import { fixedEntropy } from "../../src/host/node/entropy.ts";
 import { provision } from "../../src/images/index.ts";
 import { type BootPlan, planBoot } from "../../src/machine/boot.ts";
@@ -18,8 +19,11 @@ export interface Guest {
   output: string;
 }
 
-/** @param boot  without it, the cell waits for a snapshot */
-export function guest(harts: number, boot?: BootPlan, engine: EngineName = "interpreter"): Guest {
+/**
+ * @param boot     without it, the cell waits for a snapshot
+ * @param compile  how the JIT's modules are compiled; at once unless told
+ */
+export function guest(harts: number, boot?: BootPlan, engine: EngineName = "interpreter", compile?: Compile): Guest {
   const made: { output: string } = { output: "" };
   const cell = new Cell(
     module,
@@ -29,6 +33,7 @@ export function guest(harts: number, boot?: BootPlan, engine: EngineName = "inte
       wallclock: () => 0,
       // Completions of the sequence differ between a machine and its copy; the guest here draws none after boot.
       entropy: fixedEntropy(),
+      ...(compile ? { compile } : {}),
       console: (bytes) => {
         made.output += new TextDecoder().decode(bytes);
       },

@@ -1,6 +1,8 @@
 /** Small machines for tests of the core: RAM, a program, no devices unless asked for. */
 
 import { Core, type HostCalls } from "../../src/core/core.ts";
+import type { EngineName } from "../../src/core/engine.ts";
+import type { Compile } from "../../src/core/jit.ts";
 import { busRegions } from "../../src/machine/memory-map.ts";
 import type { Assembler } from "./assembler.ts";
 import { coreModule } from "./core.ts";
@@ -18,6 +20,10 @@ export interface MachineOptions {
   tick?: number;
   /** Board `virt`'s devices at their usual addresses. */
   devices?: boolean;
+  /** Default: the interpreter. */
+  engine?: EngineName;
+  /** How the JIT's modules are compiled. */
+  compile?: Compile;
   /** Of host devices and clocks. */
   host?: Partial<HostCalls>;
 }
@@ -41,6 +47,8 @@ export class TestMachine {
         sbi: options.sbi ?? false,
         counted: options.counted ?? true,
         tick: options.tick ?? 1,
+        ...(options.engine ? { engine: options.engine } : {}),
+        ...(options.compile ? { compile: options.compile } : {}),
       },
       { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {}, ...options.host },
     );
