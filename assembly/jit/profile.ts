@@ -16,15 +16,15 @@ import { discover, headOf } from "./region";
 
 /** Entries of the table of candidates, { key u32, heat u32 }, that has JIT_HEAT_SIZE bytes: a newer one takes an older one's place. */
 const HEAT_BITS: u32 = 10;
-/** A sample is worth as much as so many arrivals. */
-export const SAMPLE_HEAT: u32 = 8;
+/** A sample is worth as much as so many arrivals: two of them in one place are enough. */
+export const SAMPLE_HEAT: u32 = 32;
 /** M_JIT_HOT unless the host says otherwise. */
 export const JIT_HOT: u32 = 64;
 /** Tried, and not to be tried again while it stays in the table. */
 const COLD: u32 = 0xffff_ffff;
-/** A region costs its engine some milliseconds: one is due for so many instructions, and some at once. */
-const INSTRUCTIONS_PER_REGION: u64 = 3_000_000;
-const FIRST_REGIONS: u64 = 16;
+/** A region costs its engine some milliseconds of CPU, on whatever thread: one is due for so many instructions, and some at once. */
+const INSTRUCTIONS_PER_REGION: u64 = 6_000_000;
+const FIRST_REGIONS: u64 = 32;
 /** A page may lose its regions so often before they become harder to get: each time twice as hard, so often at most. */
 const FREE_DROPS: u32 = 4;
 const MOST_DOUBLINGS: u32 = 10;
