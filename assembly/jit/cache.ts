@@ -25,8 +25,8 @@ export const JIT_MOST_MODULES: u32 = 512;
 export const JIT_MOST_BYTES: u32 = 8 << 20;
 /** Modules that the host compiles at a time: more would only wait, and what they are of may not be hot by then. */
 export const JIT_MOST_FLIGHT: u32 = 8;
-/** No module uses up more of the micro-ops for handlers. */
-const UOPS_ROOM: u32 = 8192;
+/** No module uses up more of the micro-ops for handlers: 32 regions of at most 464 instructions, 8 bytes each. */
+const UOPS_ROOM: u32 = 0x2_0000;
 
 // A module that is being compiled.
 const F_TICKET: u32 = 0; //     u32: 0 when this entry is free
