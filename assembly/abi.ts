@@ -188,8 +188,14 @@ export const CODE_OF: u32 = FRAMES + MAX_RAM_PAGES;
  *   slot { op u16, a u8, b u8, imm i32 }
  */
 export const UOP_SLOTS: u32 = PAGE_SIZE / 2;
-/** Before the slots: { guest page number u32, writes since decode u32, spare u64 } */
+/** Before the slots: { guest page number u32, writes since decode u32, then UOP_REGIONS, UOP_DROPS, UOP_GENERATION } */
 export const UOP_HEADER: u32 = 16;
+/** u16 in the header: 1 when compiled regions of this page are installed. */
+export const UOP_REGIONS: u32 = 8;
+/** u16: how often its regions were lost to a change of its code. */
+export const UOP_DROPS: u32 = 10;
+/** u32: a number of its own since regions were asked for, 0 once its code has changed. */
+export const UOP_GENERATION: u32 = 12;
 export const UOP_PAGE: u32 = UOP_HEADER + (UOP_SLOTS + 1) * 8;
 export const UOP_STRIDE: u32 = (UOP_PAGE + 63) & ~63;
 export const UOP_PAGES: u32 = 4096;
@@ -204,7 +210,13 @@ export const JIT_WORK: u32 = JIT_HINTS + JIT_HINTS_SIZE;
 export const JIT_WORK_SIZE: u32 = 0x20000;
 export const JIT_UOPS: u32 = JIT_WORK + JIT_WORK_SIZE;
 export const JIT_UOPS_SIZE: u32 = 0x80000;
-export const JIT_END: u32 = JIT_UOPS + JIT_UOPS_SIZE;
+/** Entries that may become hot: see jit/profile. */
+export const JIT_HEAT: u32 = JIT_UOPS + JIT_UOPS_SIZE;
+export const JIT_HEAT_SIZE: u32 = 0x2000;
+/** Modules that the host is compiling: see jit/cache. */
+export const JIT_FLIGHT: u32 = JIT_HEAT + JIT_HEAT_SIZE;
+export const JIT_FLIGHT_SIZE: u32 = 0x1000;
+export const JIT_END: u32 = JIT_FLIGHT + JIT_FLIGHT_SIZE;
 
 export const UOP_POOL: u32 = (JIT_END + 63) & ~63;
 
@@ -244,12 +256,23 @@ export const M_FROMHOST: u32 = 56; //  u64
 export const M_TIME_BIAS: u32 = 64; // u64: writes to mtime, added to the host's clock
 export const M_UOP_NEXT: u32 = 72; //  u32: pages of micro-ops handed out
 export const M_JIT_UOPS: u32 = 76; //  u32: bytes of JIT_UOPS in use
-export const M_JIT_REGIONS: u32 = 80; // u32: regions installed now
-/** u32: regions ever installed. */
+export const M_JIT_REGIONS: u32 = 80; // u32: regions asked for since the last eviction
+export const M_JIT_CODE: u32 = 84; //  u32: bytes of modules ever made
+/** u32: regions ever asked for. */
 export const M_JIT_TOTAL: u32 = 88;
 /** u32: heat at which an entry is translated; the host may change it. 1: at once, and as many as there are. */
 export const M_JIT_HOT: u32 = 92;
-export const M_JIT_CODE: u32 = 84; //  u32: bytes of modules made
+export const M_JIT_BYTES: u32 = 96; // u32: bytes of modules made since the last eviction
+export const M_JIT_MODULES: u32 = 100; // u32: modules asked for since the last eviction
+export const M_JIT_EVICTIONS: u32 = 104; // u32: how often all regions were dropped
+export const M_JIT_FLIGHT: u32 = 108; // u32: modules that the host is compiling
+export const M_JIT_TICKET: u32 = 112; // u32: the last one's ticket
+export const M_JIT_GENERATION: u32 = 116; // u32: the last UOP_GENERATION
+export const M_JIT_STALE: u32 = 120; // u32: modules that came too late
+/** u32: 1 when the pages of micro-ops were started again: no region is reached any more. */
+export const M_JIT_LOST: u32 = 124;
+/** u64: a hart's H_INSTRET at the last eviction. */
+export const M_JIT_SINCE: u32 = 128;
 
 export const MF_SBI: u32 = 1; //       built-in SBI answers ecall from S
 export const MF_JIT: u32 = 4; //      hot code becomes WebAssembly
@@ -295,6 +318,9 @@ export const ST_BUDGET: i32 = 5;
 /** Of compiled code: not executed, the interpreter goes on from here. */
 export const ST_MISS: i32 = 7;
 export const ST_STEP: i32 = 6; //   not executed: single-step this one
+
+/** Of the host's `compile`: it will call `jitInstall`. */
+export const JIT_LATER: i32 = -2;
 
 /** Of `run`. */
 export const RUN_BUDGET: i32 = 0; // retired exactly n

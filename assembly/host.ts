@@ -11,14 +11,29 @@ export declare function hostTicks(): f64;
 export declare function hostWallclock(): f64;
 
 /**
- * Compiles the module at [address, address + length) of linear memory and puts
- * its functions "a", "b" and so on into the table, as the `count` regions from
- * number `region` in place of what had those numbers before.
- * @returns the first one's index in the table, or -1
+ * Compiles the module at [address, address + length) of linear memory, now or
+ * later. Its functions "a", "b" and so on are the `count` regions from number
+ * `region`.
+ * @returns the index of the first one in the table, when all are in it; -1 when
+ *          there is no such module; or JIT_LATER: `jitInstall(ticket)` will be called
  */
 // @ts-ignore: decorator
 @external("host", "compile")
-export declare function hostCompile(address: u32, length: u32, region: u32, count: u32): i32;
+export declare function hostCompile(address: u32, length: u32, region: u32, count: u32, ticket: u32): i32;
+
+/**
+ * Puts the functions of the module that was asked for with this ticket, and has
+ * been compiled since, into the table.
+ * @returns the first one's index, or -1
+ */
+// @ts-ignore: decorator
+@external("host", "place")
+export declare function hostPlace(ticket: u32): i32;
+
+/** No region is called any more: all of them leave the table. */
+// @ts-ignore: decorator
+@external("host", "forget")
+export declare function hostForget(): void;
 
 /** Load from a TypeScript device; `size` is 1, 2, 4 or 8. */
 // @ts-ignore: decorator

@@ -33,6 +33,7 @@ export * from "./devices/uart";
 export * from "./exec/debug";
 export { catchUp, idleTime, skipIdle } from "./exec/idle";
 export { run } from "./exec/run";
+export { JIT_MOST_BYTES, JIT_MOST_FLIGHT, JIT_MOST_MODULES, JIT_MOST_REGIONS, jitInstall } from "./jit/cache";
 export { guestRange } from "./mmu/access";
 
 /**

@@ -27,6 +27,7 @@ import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
+export { tuneV8 } from "./host/node/v8.ts";
 export {
   type DebugConnection,
   type ExecOptions,

@@ -2,7 +2,7 @@
 
 import {
   D_BREAK_AT, D_BREAKS, D_PENDING, D_QUIET, D_VALUE, D_WATCH, D_WATCH_AT, D_WATCHES, DEBUG, DEV_MACHINE, H_FCSR,
-  H_INSTRET, H_INSTRET_END, H_LEFT, H_PRV, H_SATP, M_CURRENT, M_HARTS, M_UOP_NEXT, MAX_BREAKPOINTS, MAX_WATCHPOINTS,
+  H_INSTRET, H_INSTRET_END, H_LEFT, H_PRV, H_SATP, M_CURRENT, M_HARTS, M_JIT_REGIONS, M_UOP_NEXT, MAX_BREAKPOINTS, MAX_WATCHPOINTS,
   PAGE_SIZE, UOP_HEADER, UOP_POOL, UOP_STRIDE, WATCH_READ, WATCH_WRITE,
 } from "../abi";
 import { pagePtr } from "../bus/ram";
@@ -11,6 +11,7 @@ import {
   csrRead, csrValue, csrWrite, EFFECT_FLUSH, EFFECT_ILLEGAL, EFFECT_PMP, EFFECT_SELECT,
 } from "../hart/csr";
 import { fcsr, hartAt, prv, PRV_M } from "../hart/state";
+import { evict } from "../jit/cache";
 import { forgetSlots } from "../mmu/code";
 import { pmpChanged } from "../mmu/pmp";
 import { tlbFlush, tlbFlushAll, tlbSelect } from "../mmu/tlb";
@@ -22,6 +23,8 @@ export function debugBreak(va: u64): bool {
   if (breakpointAt(va) >= 0) return true;
   const count = load<u32>(DEBUG, D_BREAKS);
   if (count >= MAX_BREAKPOINTS) return false;
+  // Compiled code would go past it.
+  if (load<u32>(DEV_MACHINE, M_JIT_REGIONS)) evict(hartAt(0));
   store<u64>(DEBUG + count * 8, va, D_BREAK_AT);
   store<u32>(DEBUG, count + 1, D_BREAKS);
   decodeAgain(va);

@@ -9,7 +9,7 @@
 
 import {
   FRAME_CODE, PAGE_BITS, PAGE_SIZE, RAM, UOP_HEADER, UOP_PAGE, UOP_PAGES, UOP_POOL, UOP_SLOTS, UOP_STRIDE, CODE_OF,
-  DEV_MACHINE, M_UOP_NEXT,
+  DEV_MACHINE, M_JIT_LOST, M_UOP_NEXT, UOP_DROPS, UOP_GENERATION, UOP_REGIONS,
 } from "../abi";
 import { codeOf, frameOf, pageAt, pageCount, pageNumber } from "../bus/ram";
 import { unfused } from "../isa/fusion.generated";
@@ -46,6 +46,7 @@ function forgetAllCode(): void {
     const frame = frameOf(pageAt(i));
     store<u8>(frame, load<u8>(frame) & ~FRAME_CODE);
   }
+  store<u32>(DEV_MACHINE, 1, M_JIT_LOST);
   tlbFlushAll();
 }
 
@@ -78,9 +79,10 @@ export function codeWritten(ptr: u32, size: u32): void {
   const slots = load<u32>(codeOf(pageNumber(ptr)));
   if (slots) {
     const writes = load<u32>(slots - UOP_HEADER, 4) + 1;
-    if (load<u32>(slots - UOP_HEADER, 8)) {
+    if (load<u32>(slots - UOP_HEADER, UOP_GENERATION)) regionsLost(slots);
+    if (load<u16>(slots - UOP_HEADER, UOP_REGIONS)) {
       // Regions of this page may contain what changes: all of them go, and all slots with them.
-      store<u32>(slots - UOP_HEADER, 0, 8);
+      store<u16>(slots - UOP_HEADER, 0, UOP_REGIONS);
       memory.fill(slots, 0, UOP_SLOTS * 8);
       store<u32>(slots - UOP_HEADER, writes, 4);
       return;
@@ -101,3 +103,9 @@ export function codeWritten(ptr: u32, size: u32): void {
   store<u8>(frame, load<u8>(frame) & ~FRAME_CODE);
 }
 
+/** What was translated of this page, or is being translated, is no longer its code. */
+function regionsLost(slots: u32): void {
+  store<u32>(slots - UOP_HEADER, 0, UOP_GENERATION);
+  const drops = load<u16>(slots - UOP_HEADER, UOP_DROPS);
+  if (drops < 0xffff) store<u16>(slots - UOP_HEADER, drops + 1, UOP_DROPS);
+}

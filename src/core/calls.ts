@@ -37,6 +37,7 @@ export interface CoreExports {
   idleTime(): number;
   catchUp(): void;
   skipIdle(): number;
+  jitInstall(ticket: number): number;
   plicSetLine(source: number, level: number): void;
   uartReceive(byte: number): number;
   uartReceiveSpace(): number;

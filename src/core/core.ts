@@ -4,7 +4,7 @@ import { type Abi, readAbi } from "./abi.ts";
 import { Both } from "./both.ts";
 import type { CoreExports, CoreParts, HostCalls } from "./calls.ts";
 import type { EngineName } from "./engine.ts";
-import { type Installer, installer } from "./jit.ts";
+import { type Compile, compileNow, RegionHost } from "./jit.ts";
 
 export type { HostCalls } from "./calls.ts";
 
@@ -22,6 +22,8 @@ export interface CoreOptions {
   tick: number;
   /** Default: the interpreter. */
   engine?: EngineName;
+  /** How the JIT's modules are compiled. Default: at once, on this thread. */
+  compile?: Compile;
 }
 
 /** This core can't make that machine; `message` is one sentence. */
@@ -79,8 +81,8 @@ export class Core implements CoreParts {
       );
     }
     let core: Core | undefined;
-    const compile = options.engine === "jit" ? installer(() => core!) : undefined;
-    const calls = instantiate(module, memory, host, compile).exports as unknown as CoreExports;
+    const regions = options.engine === "jit" ? new RegionHost(() => core!, options.compile ?? compileNow) : undefined;
+    const calls = instantiate(module, memory, host, regions).exports as unknown as CoreExports;
     const flags =
       (options.sbi ? abi.MF_SBI : 0) |
       (options.counted ? abi.MF_COUNTED : 0) |
@@ -126,11 +128,13 @@ export class Core implements CoreParts {
   }
 }
 
+const NO_REGIONS = { compile: () => -1, place: () => -1, forget: () => {} };
+
 function instantiate(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   host: HostCalls,
-  compile: Installer = () => -1,
+  { compile, place, forget }: Pick<RegionHost, "compile" | "place" | "forget"> = NO_REGIONS,
 ): WebAssembly.Instance {
   return new WebAssembly.Instance(module, {
     env: { memory },
@@ -138,6 +142,8 @@ function instantiate(
       ticks: host.ticks,
       wallclock: host.wallclock,
       compile,
+      place,
+      forget,
       mmioRead: host.mmioRead,
       mmioWrite: host.mmioWrite,
     },

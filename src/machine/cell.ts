@@ -7,6 +7,7 @@
 import type { Entropy } from "../backends/entropy.ts";
 import { Core } from "../core/core.ts";
 import type { EngineName } from "../core/engine.ts";
+import { type Compile, compileLater, compileNow } from "../core/jit.ts";
 import { coreDevices } from "../devices/core-devices.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
@@ -48,6 +49,8 @@ export interface CellHost {
   wake?(): void;
   /** Lines of the execution trace, if it is traced. */
   trace?(text: string): void;
+  /** How the JIT's modules are compiled; a deterministic machine's at once unless told, others' while they run on. */
+  compile?: Compile;
 }
 
 /** How a machine ended. */
@@ -91,6 +94,8 @@ export interface CellCounters {
   /** Regions compiled by the JIT so far, and the bytes of their modules. */
   readonly regions: number;
   readonly regionBytes: number;
+  /** How often all regions were dropped because they had become too many. */
+  readonly evictions: number;
 }
 
 /** Instructions that a hart runs at a stretch: about a quarter of a millisecond. */
@@ -147,6 +152,7 @@ export class Cell {
         counted: options.deterministic,
         tick: INSTRUCTIONS_PER_TICK,
         engine: options.engine ?? "interpreter",
+        compile: host.compile ?? (options.deterministic ? compileNow : compileLater),
       },
       {
         ticks: () => Math.max(0, (host.now() - this.#epoch) * TICKS_PER_MS),
@@ -312,6 +318,7 @@ export class Cell {
       tlbFlushes: sum(abi.CT_TLB_FLUSH, earlier?.tlbFlushes),
       regions: this.core.machineU32(abi.M_JIT_TOTAL),
       regionBytes: this.core.machineU32(abi.M_JIT_CODE),
+      evictions: this.core.machineU32(abi.M_JIT_EVICTIONS),
     };
   }
 

@@ -5,7 +5,8 @@
  */
 
 import { expect, test } from "vitest";
-import { installer } from "../../src/core/jit.ts";
+import { readAbi } from "../../src/core/abi.ts";
+import { compileNow, RegionHost } from "../../src/core/jit.ts";
 import { rows } from "../../src/isa/table/index.ts";
 import { seeded } from "../isa/random.ts";
 import { coreModule } from "../support/core.ts";
@@ -81,19 +82,28 @@ class Machine {
 }
 
 function instantiate(memory: WebAssembly.Memory, random: Random): Readonly<Record<string, unknown>> {
+  // Machines made with the JIT's flag run compiled code too, and some of their modules never come.
+  const regions = new RegionHost(
+    () => ({
+      bytes: new Uint8Array(memory.buffer),
+      memory,
+      table: instance.exports.table as WebAssembly.Table,
+      abi,
+      calls: instance.exports as never,
+    }),
+    (bytes, done) => (random() % 4 ? compileNow(bytes, done) : undefined),
+  );
   const host = {
     ticks: () => choose(random, [0, 1, 1e9, random(), Number.NaN, -1, Number.POSITIVE_INFINITY]),
     wallclock: () => choose(random, [0, 1.8e18, -5, Number.NaN, random()]),
     mmioRead: () => wide(random),
     mmioWrite: () => {},
-    // Machines made with the JIT's flag run compiled code too.
-    compile: installer(() => ({
-      bytes: new Uint8Array(memory.buffer),
-      memory,
-      table: instance.exports.table as WebAssembly.Table,
-    })),
+    compile: regions.compile,
+    place: regions.place,
+    forget: regions.forget,
   };
   const instance: WebAssembly.Instance = new WebAssembly.Instance(module, { env: { memory }, host });
+  const abi = readAbi(instance.exports);
   return instance.exports;
 }
 

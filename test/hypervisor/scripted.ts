@@ -45,6 +45,7 @@ const COUNTERS = {
   tlbFlushes: 1,
   regions: 1,
   regionBytes: 1,
+  evictions: 1,
 };
 
 /** Creates whatever it is asked to, and answers all calls but commands. */

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { EngineName } from "../../src/core/engine.ts";
+import type { Compile } from "../../src/core/jit.ts";
 import { fixedEntropy } from "../../src/host/node/entropy.ts";
 import { provision } from "../../src/images/index.ts";
 import { type BootPlan, planBoot } from "../../src/machine/boot.ts";
@@ -19,8 +20,12 @@ export interface Guest {
   output: string;
 }
 
-/** @param boot  without it, the cell waits for a snapshot @param engine  default: see testEngine */
-export function guest(harts: number, boot?: BootPlan, engine: EngineName = testEngine()): Guest {
+/**
+ * @param boot     without it, the cell waits for a snapshot
+ * @param engine   default: see testEngine
+ * @param compile  how the JIT's modules are compiled; at once unless told
+ */
+export function guest(harts: number, boot?: BootPlan, engine: EngineName = testEngine(), compile?: Compile): Guest {
   const made: { output: string } = { output: "" };
   const cell = new Cell(
     module,
@@ -30,6 +35,7 @@ export function guest(harts: number, boot?: BootPlan, engine: EngineName = testE
       wallclock: () => 0,
       // Completions of the sequence differ between a machine and its copy; the guest here draws none after boot.
       entropy: fixedEntropy(),
+      ...(compile ? { compile } : {}),
       console: (bytes) => {
         made.output += new TextDecoder().decode(bytes);
       },

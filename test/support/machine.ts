@@ -2,6 +2,7 @@
 
 import { Core, type HostCalls } from "../../src/core/core.ts";
 import type { EngineName } from "../../src/core/engine.ts";
+import type { Compile } from "../../src/core/jit.ts";
 import { busRegions } from "../../src/machine/memory-map.ts";
 import type { Assembler } from "./assembler.ts";
 import { coreModule } from "./core.ts";
@@ -22,6 +23,8 @@ export interface MachineOptions {
   devices?: boolean;
   /** Default: see testEngine. What the JIT can translate it does at once. */
   engine?: EngineName;
+  /** How the JIT's modules are compiled. */
+  compile?: Compile;
   /** Of host devices and clocks. */
   host?: Partial<HostCalls>;
 }
@@ -47,6 +50,7 @@ export class TestMachine {
         counted: options.counted ?? true,
         tick: options.tick ?? 1,
         engine,
+        ...(options.compile ? { compile: options.compile } : {}),
       },
       { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {}, ...options.host },
     );

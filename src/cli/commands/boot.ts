@@ -1,7 +1,7 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
 import { OutputFile, writeWhole } from "../../host/node/files.ts";
-import { Machine, type MachineOptions, type RestoreOptions } from "../../node.ts";
+import { Machine, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
 import { OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
 import type { BootFlags, RunFlags } from "../program.ts";
@@ -63,6 +63,7 @@ async function run(
     const log = await create(flags.log, "log");
     const trace = await create(flags.trace, "trace");
     const stats = flags.stats === "-" ? process.stdout : await create(flags.stats, "statistics file");
+    if (flags.engine === "jit") tuneV8();
     const machine = await make(trace);
     if (flags.dumpDtb !== undefined) {
       await machine.stop();

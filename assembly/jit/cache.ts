@@ -1,0 +1,186 @@
+/**
+ * What is compiled, and how much of it there may be. The host compiles a module
+ * at once, or while the guest goes on in the interpreter; then it is installed
+ * if its page is what it was. At a limit everything goes, and what is hot comes
+ * back: regions call one another through the table, so one that goes alone would
+ * leave others behind that are never found again.
+ */
+
+import {
+  D_BREAKS, DEBUG, DEV_MACHINE, H_INSTRET, JIT_BUFFER, JIT_FLIGHT, JIT_HEAT, JIT_HEAT_SIZE, JIT_LATER, JIT_UOPS_SIZE, M_JIT_BYTES, M_JIT_CODE,
+  M_JIT_EVICTIONS, M_JIT_FLIGHT, M_JIT_GENERATION, M_JIT_LOST, M_JIT_MODULES, M_JIT_REGIONS, M_JIT_SINCE, M_JIT_STALE, M_JIT_TICKET,
+  M_JIT_TOTAL, M_JIT_UOPS, M_UOP_NEXT, UOP_GENERATION, UOP_HEADER, UOP_POOL, UOP_REGIONS, UOP_SLOTS, UOP_STRIDE,
+} from "../abi";
+import { hartAt } from "../hart/state";
+import { hostCompile, hostForget, hostPlace } from "../host";
+import { OP_DECODE, OP_JIT } from "../isa/ops.generated";
+import { holdsCode } from "../mmu/code";
+import { entryOf, moduleLength } from "./module";
+
+/** Regions, and so slots of the table: engines of today copy the table into every instance that imports it. */
+export const JIT_MOST_REGIONS: u32 = 1024;
+/** Modules: each is an instance with a copy of the table, and an entry in the table is written to all copies. */
+export const JIT_MOST_MODULES: u32 = 512;
+/** Bytes of modules: their machine code is several times as large, and the host's. */
+export const JIT_MOST_BYTES: u32 = 8 << 20;
+/** Modules that the host compiles at a time: more would only wait, and what they are of may not be hot by then. */
+export const JIT_MOST_FLIGHT: u32 = 8;
+/** No module uses up more of the micro-ops for handlers: 32 regions of at most 464 instructions, 8 bytes each. */
+const UOPS_ROOM: u32 = 0x2_0000;
+
+// A module that is being compiled.
+const F_TICKET: u32 = 0; //     u32: 0 when this entry is free
+const F_SLOTS: u32 = 4; //      u32: its page's micro-ops; 0 when nobody wants it any more
+const F_GENERATION: u32 = 8; // u32: the page's when it was asked for
+const F_COUNT: u32 = 12; //     u32: its regions
+const F_ENTRIES: u32 = 16; //   u16 each: their offsets in the page
+const F_SIZE: u32 = 128;
+
+// @ts-ignore: decorator
+@inline function flight(i: u32): u32 { return JIT_FLIGHT + i * F_SIZE; }
+
+/** Regions that the next module may have; 0 when everything must go first. */
+export function regionsLeft(): u32 {
+  if (load<u32>(DEV_MACHINE, M_JIT_LOST)) return 0;
+  if (load<u32>(DEV_MACHINE, M_JIT_UOPS) > JIT_UOPS_SIZE - UOPS_ROOM) return 0;
+  if (load<u32>(DEV_MACHINE, M_JIT_MODULES) >= JIT_MOST_MODULES) return 0;
+  if (load<u32>(DEV_MACHINE, M_JIT_BYTES) >= JIT_MOST_BYTES) return 0;
+  return JIT_MOST_REGIONS - load<u32>(DEV_MACHINE, M_JIT_REGIONS);
+}
+
+/** May another module be asked for now? */
+export function flightLeft(): bool {
+  return load<u32>(DEV_MACHINE, M_JIT_FLIGHT) < JIT_MOST_FLIGHT;
+}
+
+/** Is the region of this entry being compiled? */
+export function isUnderWay(slots: u32, offset: u32): bool {
+  if (!load<u32>(DEV_MACHINE, M_JIT_FLIGHT)) return false;
+  for (let i: u32 = 0; i < JIT_MOST_FLIGHT; i++) {
+    const f = flight(i);
+    if (!load<u32>(f, F_TICKET) || load<u32>(f, F_SLOTS) != slots || !isCurrent(f)) continue;
+    const count = load<u32>(f, F_COUNT);
+    for (let e: u32 = 0; e < count; e++) if (load<u16>(f + (e << 1), F_ENTRIES) == offset) return true;
+  }
+  return false;
+}
+
+/** Is the page's code what it was when the module was asked for? */
+function isCurrent(f: u32): bool {
+  return load<u32>(load<u32>(f, F_SLOTS) - UOP_HEADER, UOP_GENERATION) == load<u32>(f, F_GENERATION);
+}
+
+/** Has the module that was just written compiled; there is room for it. */
+export function ask(slots: u32, count: u32): void {
+  const region = load<u32>(DEV_MACHINE, M_JIT_REGIONS);
+  add(M_JIT_REGIONS, count);
+  add(M_JIT_TOTAL, count);
+  add(M_JIT_MODULES, 1);
+  add(M_JIT_CODE, moduleLength);
+  add(M_JIT_BYTES, moduleLength);
+  // From now on stores anywhere in this page are noticed.
+  holdsCode(slots);
+  const f = note(slots, count);
+  const index = hostCompile(JIT_BUFFER, moduleLength, region, count, load<u32>(f, F_TICKET));
+  if (index == JIT_LATER) return;
+  if (index >= 0) install(f, index);
+  release(f);
+}
+
+function add(field: u32, n: u32): void {
+  store<u32>(DEV_MACHINE + field, load<u32>(DEV_MACHINE + field) + n);
+}
+
+/** Notes a module as being compiled. @returns its entry */
+function note(slots: u32, count: u32): u32 {
+  let i: u32 = 0;
+  while (load<u32>(flight(i), F_TICKET)) i++;
+  const f = flight(i);
+  add(M_JIT_FLIGHT, 1);
+  add(M_JIT_TICKET, 1);
+  if (!load<u32>(DEV_MACHINE, M_JIT_TICKET)) add(M_JIT_TICKET, 1);
+  store<u32>(f, load<u32>(DEV_MACHINE, M_JIT_TICKET), F_TICKET);
+  store<u32>(f, slots, F_SLOTS);
+  store<u32>(f, generationOf(slots), F_GENERATION);
+  store<u32>(f, count, F_COUNT);
+  for (let e: u32 = 0; e < count; e++) store<u16>(f + (e << 1), <u16>entryOf(e), F_ENTRIES);
+  return f;
+}
+
+function generationOf(slots: u32): u32 {
+  const known = load<u32>(slots - UOP_HEADER, UOP_GENERATION);
+  if (known) return known;
+  add(M_JIT_GENERATION, 1);
+  if (!load<u32>(DEV_MACHINE, M_JIT_GENERATION)) add(M_JIT_GENERATION, 1);
+  const made = load<u32>(DEV_MACHINE, M_JIT_GENERATION);
+  store<u32>(slots - UOP_HEADER, made, UOP_GENERATION);
+  return made;
+}
+
+function release(f: u32): void {
+  store<u32>(f, 0, F_TICKET);
+  add(M_JIT_FLIGHT, -1);
+}
+
+/**
+ * The module with this ticket is compiled, or will never be. Not to be called
+ * while a hart runs.
+ * @returns whether its regions are in use from now on
+ */
+export function jitInstall(ticket: u32): bool {
+  if (!ticket) return false;
+  let i: u32 = 0;
+  while (i < JIT_MOST_FLIGHT && load<u32>(flight(i), F_TICKET) != ticket) i++;
+  if (i == JIT_MOST_FLIGHT) return false;
+  if (load<u32>(DEV_MACHINE, M_JIT_LOST)) evict(hartAt(0));
+  const f = flight(i);
+  release(f);
+  // A debugger wants to see every instruction.
+  if (!load<u32>(f, F_SLOTS) || !isCurrent(f) || load<u32>(DEBUG, D_BREAKS)) {
+    add(M_JIT_STALE, 1);
+    return false;
+  }
+  const index = hostPlace(ticket);
+  if (index < 0) return false;
+  install(f, index);
+  return true;
+}
+
+function install(f: u32, index: i32): void {
+  const slots = load<u32>(f, F_SLOTS);
+  const count = load<u32>(f, F_COUNT);
+  for (let e: u32 = 0; e < count; e++) enter(slots, load<u16>(f + (e << 1), F_ENTRIES), index + e);
+  // A store anywhere in this page takes its regions away.
+  store<u16>(slots - UOP_HEADER, 1, UOP_REGIONS);
+}
+
+function enter(slots: u32, offset: u32, index: i32): void {
+  const slot = slots + (offset << 2);
+  // A pair that this instruction is the second of reads its fields from this slot: it is decoded anew, as two.
+  if (offset >= 2) store<u16>(slot - 8, OP_DECODE);
+  if (offset >= 4) store<u16>(slot - 16, OP_DECODE);
+  store<u16>(slot, OP_JIT);
+  store<i32>(slot, index, 4);
+}
+
+/** All regions go, and those under way will not be installed. None may be running. @param h  a hart: its next regions are due from now on */
+export function evict(h: usize): void {
+  const pages = load<u32>(DEV_MACHINE, M_UOP_NEXT);
+  for (let i: u32 = 0; i < pages; i++) {
+    const slots = UOP_POOL + i * UOP_STRIDE + UOP_HEADER;
+    store<u32>(slots - UOP_HEADER, 0, UOP_GENERATION);
+    if (!load<u16>(slots - UOP_HEADER, UOP_REGIONS)) continue;
+    store<u16>(slots - UOP_HEADER, 0, UOP_REGIONS);
+    memory.fill(slots, 0, UOP_SLOTS * 8);
+  }
+  for (let i: u32 = 0; i < JIT_MOST_FLIGHT; i++) store<u32>(flight(i), 0, F_SLOTS);
+  memory.fill(JIT_HEAT, 0, JIT_HEAT_SIZE);
+  store<u32>(DEV_MACHINE, 0, M_JIT_REGIONS);
+  store<u32>(DEV_MACHINE, 0, M_JIT_MODULES);
+  store<u32>(DEV_MACHINE, 0, M_JIT_BYTES);
+  store<u32>(DEV_MACHINE, 0, M_JIT_UOPS);
+  store<u32>(DEV_MACHINE, 0, M_JIT_LOST);
+  store<u64>(DEV_MACHINE, load<u64>(h, H_INSTRET), M_JIT_SINCE);
+  add(M_JIT_EVICTIONS, 1);
+  hostForget();
+}
