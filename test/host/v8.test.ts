@@ -7,10 +7,11 @@ import { jitFlags } from "../../src/host/node/v8.ts";
 
 const HINTS = "--experimental-wasm-branch-hinting";
 const RELAXED = "--experimental-wasm-relaxed-simd";
+const CHECKS = "--no-wasm-stack-checks";
 
 test.each([
-  ["11.3.244.8-node.38", [HINTS, RELAXED]],
-  ["12.4.254.21-node.33", [HINTS]],
+  ["11.3.244.8-node.38", [HINTS, RELAXED, CHECKS]],
+  ["12.4.254.21-node.33", [HINTS, CHECKS]],
   ["13.6.233.10-node.28", [HINTS]],
   ["13.7.152.9", []],
   ["14.1.146.11-node.5", []],
