@@ -2,6 +2,7 @@
 
 import { type Abi, readAbi } from "./abi.ts";
 import type { EngineName } from "./engine.ts";
+import { probeFeatures } from "./features.ts";
 import { type Installer, installer } from "./jit.ts";
 
 /** What the core asks of its host. None may throw. */
@@ -115,7 +116,7 @@ export class Core {
     const flags =
       (options.sbi ? abi.MF_SBI : 0) |
       (options.counted ? abi.MF_COUNTED : 0) |
-      (options.engine === "jit" ? abi.MF_JIT : 0);
+      (options.engine === "jit" ? abi.MF_JIT | (probeFeatures().relaxedMadd ? abi.MF_FMA : 0) : 0);
     if (!calls.init(options.harts, BigInt(options.ramBase), BigInt(options.ramSize), flags, options.tick))
       throw new CoreError("The core refuses this machine: check its number of harts and its memory.");
     core = new Core(abi, memory, calls);
