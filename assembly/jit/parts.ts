@@ -421,7 +421,9 @@ export function lowerCall(offset: i32): void {
   const shape = shapeOf(op);
   if (shape & WRITES_A && opA < SINK && ready >> opA & 1) fill(opA);
   if (shape & WRITES_F_A) {
-    ready &= ~bitF(opA);
+    // What is ready stays so: labels rely on it.
+    fill(32 + opA);
+    ready |= bitF(opA);
     narrow &= ~bitF(opA);
   }
   if (shape & CSR) {
