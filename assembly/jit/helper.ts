@@ -65,14 +65,14 @@ export function jitStore(h: usize, va: u64, info: u32, value: u64, n: i32): i32 
 const FS_DIRTY: u32 = 0x6000;
 
 /**
- * Leaves region.L_LIMIT and L_LIMIT32 in the two halves of H_JIT_VALUE.
+ * Leaves what L_LIMIT is now in H_JIT_VALUE (see parts.ts).
  * @param info  the handler's place in the table | instruction's size << 24
  */
 export function jitCall(h: usize, u: usize, n: i32, info: u32): i32 {
   const writes = codeWrites(h);
   const st = call_indirect<i32>(info & 0xff_ffff, h, u, n);
   const plain = (load<u32>(h, H_MSTATUS) & FS_DIRTY) == FS_DIRTY && (load<u32>(h, H_FCSR) & 0xe1) == 1;
-  store<u64>(h, plain ? ((<u64>2045 << 53) | (253 << 24)) : 0, H_JIT_VALUE);
+  store<u32>(h, plain ? 253 << 24 : 0, H_JIT_VALUE);
   if (st == ST_OK && codeWrites(h) == writes) return ST_OK;
   if (st == ST_OK || st == ST_EVENT) return leaveBehind(h, n, info >> 24);
   if (st == ST_JUMP) return leave(h, n, st);

@@ -16,13 +16,13 @@ import {
 import { shapeOf, WRITES_A } from "../isa/shape.generated";
 import {
   access, byte, callIndirect, ELSE, END, F32, F32_LOAD, F32_REINTERPRET, F32_STORE, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get,
-  hint, I32_ADD, I32_AND, I32_EQZ, I32_LOAD, I32_LT_U, I32_NE, I32_OR, I32_REINTERPRET, I32_SHL, I32_STORE, I32_SUB, I32_WRAP, I64,
-  I64_AND, I64_EQZ, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_LOAD, I64_LT_U, I64_OR, I64_REINTERPRET, I64_SHL, I64_SUB, I64_XOR, IF,
+  hint, I32_ADD, I32_AND, I32_LOAD, I32_LT_U, I32_NE, I32_OR, I32_REINTERPRET, I32_SHL, I32_STORE, I32_SUB, I32_WRAP, I64,
+  I64_AND, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_LOAD, I64_REINTERPRET, I64_SHR_U, I64_XOR, IF,
   i32c, i64c, SELECT, set, tee, unsigned, VOID,
 } from "./emit";
 import { BOXED, loadHelper, storeHelper } from "./helper";
 import {
-  address, budgetAfter, callHandler, end, f, FP_DIRTY, FP_LIMIT, FP_ON, fp, hits, L_HART, L_LIMIT, L_LIMIT32, L_R, L_R32, L_TEMP, L_VA,
+  address, budgetAfter, callHandler, end, f, FP_DIRTY, FP_LIMIT, FP_ON, fp, hits, L_HART, L_LIMIT, L_R, L_R32, L_TEMP, L_VA,
   learn, leaveUnlessOk, linear, loadLimit, low, lowerCall, need, needLow, needS, notePc, pushFs, s, setF, setS, T_LOAD, T_STORE,
   writeBack, x,
 } from "./parts";
@@ -93,13 +93,8 @@ function slow(result: u8, offset: i32): void {
   callHandler(offset);
   if (fp & FP_LIMIT) {
     get(L_HART);
-    access(I64_LOAD, H_JIT_VALUE);
-    i64c(<i64>0xffff_ffff << 32);
-    byte(I64_AND);
-    set(L_LIMIT);
-    get(L_HART);
     access(I32_LOAD, H_JIT_VALUE);
-    set(L_LIMIT32);
+    set(L_LIMIT);
   }
   if (result == VOID) return;
   get(L_HART);
@@ -131,7 +126,9 @@ function close(result: u8, offset: i32): void {
 /** As `open`, if it isn't known that FP is on or dirty. */
 function openState(result: u8, wanted: u32): bool {
   if (fp & wanted) return false;
-  pushFs(wanted);
+  // As good a test within loops, and without a load.
+  if (fp & FP_LIMIT) get(L_LIMIT);
+  else pushFs(wanted);
   open(result);
   return true;
 }
@@ -221,27 +218,29 @@ function storeFloat(size: u32, offset: i32): void {
 
 // ---- Arithmetic ------------------------------------------------------------------------
 
-/** Is the result in L_R or L_R32 plain, and does nothing hang on flags and rounding? */
+/**
+ * Is the result in L_R or L_R32 plain, and does nothing hang on flags and rounding?
+ * Both formats have one limit, 253 exponents of binary32: of binary64 these are
+ * 2024, from field 12 on.
+ */
 function plain(result: u8): void {
   if (result == F64) {
     get(L_R);
     byte(I64_REINTERPRET);
-    i64c(1);
-    byte(I64_SHL);
-    i64c(<i64>2 << 53);
-    byte(I64_SUB);
-    get(L_LIMIT);
-    byte(I64_LT_U);
+    i64c(31);
+    byte(I64_SHR_U);
+    byte(I32_WRAP); // without the sign
+    i32c(12 << 21);
   } else {
     get(L_R32);
     byte(I32_REINTERPRET);
     i32c(1);
     byte(I32_SHL);
     i32c(2 << 24);
-    byte(I32_SUB);
-    get(L_LIMIT32);
-    byte(I32_LT_U);
   }
+  byte(I32_SUB);
+  get(L_LIMIT);
+  byte(I32_LT_U);
 }
 
 /** How a zero comes about without an exception: */
@@ -276,7 +275,7 @@ function finish(result: u8, zero: u32, offset: i32): void {
     if (result == F32) byte(F64_PROMOTE);
     f64c(0);
     byte(F64_EQ);
-    get(L_LIMIT32);
+    get(L_LIMIT);
     i32c(0);
     byte(I32_NE);
     byte(I32_AND);
@@ -620,7 +619,7 @@ function fromInteger(code: u8, isWord: bool, result: u8, offset: i32): void {
   pushInteger(code, isWord);
   // Zero is exact, whatever comes of it.
   set(result == F64 ? L_R : L_R32);
-  get(L_LIMIT32);
+  get(L_LIMIT);
   i32c(0);
   byte(I32_NE);
   open(result);
@@ -663,7 +662,7 @@ function toInteger(code: u8, result: u8, least: f64, most: f64, isWord: bool, of
   f64c(most);
   byte(F64_LT);
   byte(I32_AND);
-  get(L_LIMIT32);
+  get(L_LIMIT);
   i32c(0);
   byte(I32_NE);
   byte(I32_AND);

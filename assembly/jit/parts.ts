@@ -33,10 +33,9 @@ const L_X: u32 = 8; // x1 is local 9
 // In regions with floating point:
 const L_F: u32 = L_X + 32; //      f64: f0..f31
 const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers
-export const L_LIMIT: u32 = L_S + 32; //    i64: 2045 << 53 if a plain result has no effect but itself, else 0: see FP_LIMIT
-export const L_LIMIT32: u32 = L_LIMIT + 1; // i32: 253 << 24, or 0
-export const L_R32: u32 = L_LIMIT + 2; //   f32
-export const L_R: u32 = L_LIMIT + 3; //     f64, and 9 more
+export const L_LIMIT: u32 = L_S + 32; // i32: 253 << 24 if a plain result has no effect but itself, else 0: see FP_LIMIT
+export const L_R32: u32 = L_LIMIT + 1; // f32
+export const L_R: u32 = L_LIMIT + 2; //  f64, and 9 more
 const TEMPS: u32 = 10;
 
 // Types, as module.ts declares them.
@@ -70,7 +69,7 @@ export const FP_ON: u32 = 1;
 /** It is dirty. */
 export const FP_DIRTY: u32 = 2;
 /**
- * L_LIMIT and L_LIMIT32 are set: not 0 only if mstatus.FS is dirty, NX is raised
+ * L_LIMIT is set: not 0 only if mstatus.FS is dirty, NX is raised
  * and frm is to nearest even, so that results need but be plain (see fp/fast).
  */
 export const FP_LIMIT: u32 = 4;
@@ -94,13 +93,12 @@ export function retire(): void {
 // ---- Registers --------------------------------------------------------------------------
 
 /** How many groups of locals `declareFloats` declares. */
-export function floatGroups(): u32 { return floats ? 6 : 0; }
+export function floatGroups(): u32 { return floats ? 5 : 0; }
 
 export function declareFloats(): void {
   if (!floats) return;
   unsigned(32); byte(F64);
   unsigned(32); byte(F32);
-  unsigned(1); byte(I64);
   unsigned(1); byte(I32);
   unsigned(1); byte(F32);
   unsigned(TEMPS); byte(F64);
@@ -279,10 +277,10 @@ export function pushFs(wanted: u32): void {
   byte(I32_EQ);
 }
 
-/** Sets L_LIMIT and L_LIMIT32. */
+/** Sets L_LIMIT. */
 export function loadLimit(): void {
-  i64c(<i64>2045 << 53);
-  i64c(0);
+  i32c(<i32>(<u32>253 << 24));
+  i32c(0);
   get(L_HART);
   access(I32_LOAD, H_FCSR);
   i32c(0xe1);
@@ -291,14 +289,8 @@ export function loadLimit(): void {
   byte(I32_EQ);
   pushFs(FP_DIRTY);
   byte(I32_AND);
-  tee(L_LIMIT32);
   byte(SELECT);
   set(L_LIMIT);
-  i32c(<i32>(<u32>253 << 24));
-  i32c(0);
-  get(L_LIMIT32);
-  byte(SELECT);
-  set(L_LIMIT32);
   fp |= FP_LIMIT;
 }
 
