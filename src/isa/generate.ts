@@ -89,7 +89,10 @@ function generateShape(rows: readonly Row[], ops: readonly Op[]): string {
   const body = cases.join("\n");
   const shapes: number[] = new Array(ops.at(-1)!.id + 1).fill(0);
   for (const op of ops) if (op.row) shapes[op.id] = shapeOf(op.row);
-  const list = Array.from({ length: Math.ceil(shapes.length / 32) }, (_, i) => `  ${shapes.slice(i * 32, i * 32 + 32).join(", ")},`).join("\n");
+  const list = Array.from(
+    { length: Math.ceil(shapes.length / 32) },
+    (_, i) => `  ${shapes.slice(i * 32, i * 32 + 32).join(", ")},`,
+  ).join("\n");
   return `${HEADER}
 import {
   ${[...imports].join(", ")},

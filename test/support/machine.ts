@@ -1,6 +1,7 @@
 /** Small machines for tests of the core: RAM, a program, no devices unless asked for. */
 
 import { Core, type HostCalls } from "../../src/core/core.ts";
+import type { EngineName } from "../../src/core/engine.ts";
 import { busRegions } from "../../src/machine/memory-map.ts";
 import type { Assembler } from "./assembler.ts";
 import { coreModule } from "./core.ts";
@@ -16,6 +17,8 @@ export interface MachineOptions {
   counted?: boolean;
   /** Instructions per tick of mtime, counted mode. */
   tick?: number;
+  /** With "jit", everything is translated at once. */
+  engine?: EngineName;
   /** Board `virt`'s devices at their usual addresses. */
   devices?: boolean;
   /** Of host devices and clocks. */
@@ -41,9 +44,12 @@ export class TestMachine {
         sbi: options.sbi ?? false,
         counted: options.counted ?? true,
         tick: options.tick ?? 1,
+        ...(options.engine && { engine: options.engine }),
       },
       { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {}, ...options.host },
     );
+    if (options.engine === "jit")
+      this.core.view.setUint32(this.core.abi.DEV_MACHINE + this.core.abi.M_JIT_HOT!, 1, true);
     if (options.devices)
       for (const region of busRegions(this.core.abi))
         this.core.calls.busAdd(BigInt(region.base), BigInt(region.size), region.device);
