@@ -276,6 +276,7 @@ export const M_JIT_SINCE: u32 = 128;
 
 export const MF_SBI: u32 = 1; //       built-in SBI answers ecall from S
 export const MF_JIT: u32 = 4; //      hot code becomes WebAssembly
+export const MF_FMA: u32 = 8; //      relaxed SIMD's multiply-add rounds once
 export const MF_COUNTED: u32 = 2; //   time is counted from instructions retired
 
 export const EXIT_NONE: u32 = 0;

@@ -5,7 +5,7 @@
 
 import {
   DEV_MACHINE, FRAME_PRESENT, FRAME_ROM, FRAME_WATCH, FRAMES, H_TRAP_CAUSE, H_TRAP_TVAL, M_FLAGS, M_FROMHOST, M_HARTS, M_JIT_HOT,
-  M_RAM_BASE, M_RAM_SIZE, M_TICK, M_TOHOST, MAX_HARTS, MAX_RAM_PAGES, MF_COUNTED, MF_JIT, MF_SBI, MROM_SIZE, PAGE_BITS, PAGE_SIZE, RAM,
+  M_RAM_BASE, M_RAM_SIZE, M_TICK, M_TOHOST, MAX_HARTS, MAX_RAM_PAGES, MF_COUNTED, MF_FMA, MF_JIT, MF_SBI, MROM_SIZE, PAGE_BITS, PAGE_SIZE, RAM,
   STATIC_SIZE,
 } from "./abi";
 import { frameOf, pagePtr } from "./bus/ram";
@@ -45,7 +45,7 @@ export { guestRange } from "./mmu/access";
  */
 export function init(harts: u32, ramBase: u64, ramSize: u64, flags: u32, tick: u32): bool {
   if (__heap_base > STATIC_SIZE || load<u32>(DEV_MACHINE, M_HARTS)) return false;
-  if (harts == 0 || harts > <u32>MAX_HARTS || tick == 0 || flags & ~(MF_SBI | MF_COUNTED | MF_JIT)) return false;
+  if (harts == 0 || harts > <u32>MAX_HARTS || tick == 0 || flags & ~(MF_SBI | MF_COUNTED | MF_JIT | MF_FMA)) return false;
   if (ramSize == 0 || ramSize & (PAGE_SIZE - 1) || ramBase & (PAGE_SIZE - 1)) return false;
   if (ramSize > <u64>MAX_RAM_PAGES << PAGE_BITS || ramBase > <u64>1 << 55) return false;
   if (RAM + ramSize + MROM_SIZE > <u64>memory.size() << 16) return false;

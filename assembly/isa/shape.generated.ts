@@ -48,25 +48,31 @@ export function baseOf(op: u16): u16 {
   }
 }
 
-// Which fields of a micro-op are integer registers; of compressed instructions, ask for their base.
-export const READS_A: u8 = 1;
-export const READS_B: u8 = 2;
-export const READS_C: u8 = 4;
-export const WRITES_A: u8 = 8;
-export const CSR: u8 = 16;
+// Which fields of a micro-op are registers; of compressed instructions, ask for their base.
+export const READS_A: u16 = 1;
+export const READS_B: u16 = 2;
+export const READS_C: u16 = 4;
+export const WRITES_A: u16 = 8;
+export const CSR: u16 = 16;
+export const READS_F_A: u16 = 32;
+export const READS_F_B: u16 = 64;
+export const READS_F_C: u16 = 128;
+export const READS_F_D: u16 = 256;
+export const WRITES_F_A: u16 = 512;
+export const ROUNDS: u16 = 1024;
 
-const SHAPES: usize = memory.data<u8>([
+const SHAPES: usize = memory.data<u16>([
   0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 10, 10, 10, 10, 10, 10, 10, 10,
   3, 3, 3, 3, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14,
   0, 0, 0, 0, 0, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 10, 14, 10, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14,
-  14, 14, 14, 14, 14, 14, 14, 14, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 2, 2, 2, 2,
-  8, 2, 8, 8, 8, 8, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 2, 2, 2, 2,
-  8, 2, 8, 8, 8, 8, 8, 2, 10, 10, 2, 3, 3, 0, 8, 8, 8, 0, 8, 8, 8, 8, 12, 12, 12, 12, 12, 12, 0, 0, 1, 1,
-  1, 1, 8, 0, 8, 8, 2, 10, 0, 2, 12, 0, 1, 1, 26, 26, 26, 24, 24, 24, 0, 14, 14, 14, 14, 14, 14, 14, 10, 14, 14, 14,
+  14, 14, 14, 14, 14, 14, 14, 14, 514, 34, 1984, 1984, 1984, 1984, 1728, 1728, 1728, 1728, 1600, 704, 704, 704, 704, 704, 1096, 1096, 1096, 1096, 1538, 1538, 1538, 1538,
+  72, 514, 200, 200, 200, 72, 514, 34, 1984, 1984, 1984, 1984, 1728, 1728, 1728, 1728, 1600, 704, 704, 704, 704, 704, 1600, 1600, 1096, 1096, 1096, 1096, 1538, 1538, 1538, 1538,
+  72, 514, 200, 200, 200, 72, 8, 514, 10, 10, 34, 3, 3, 0, 8, 8, 8, 0, 8, 8, 8, 8, 12, 12, 12, 12, 12, 12, 0, 0, 1, 1,
+  1, 1, 8, 512, 8, 8, 2, 10, 0, 2, 12, 32, 1, 1, 26, 26, 26, 24, 24, 24, 0, 14, 14, 14, 14, 14, 14, 14, 10, 14, 14, 14,
   10, 10, 10, 10, 10, 10, 14, 14, 14, 14, 10, 10, 10, 14, 14, 10, 14, 14, 10, 10, 10, 14, 10, 14, 10, 14, 10, 14, 10, 14, 14, 2,
   2, 2, 2, 0, 0, 0, 6, 6, 0, 0,
 ]);
 
-export function shapeOf(op: u16): u8 {
-  return load<u8>(SHAPES + op);
+export function shapeOf(op: u16): u16 {
+  return load<u16>(SHAPES + (<u32>op << 1));
 }

@@ -5,6 +5,8 @@ import { JIT_BODIES, JIT_BODIES_SIZE, JIT_HINTS, JIT_HINTS_SIZE } from "../abi";
 // Value types.
 export const I32: u8 = 0x7f;
 export const I64: u8 = 0x7e;
+export const F32: u8 = 0x7d;
+export const F64: u8 = 0x7c;
 export const VOID: u8 = 0x40;
 
 // Instructions (5.4).
@@ -32,6 +34,10 @@ export const I64_LOAD16_S: u8 = 0x32;
 export const I64_LOAD16_U: u8 = 0x33;
 export const I64_LOAD32_S: u8 = 0x34;
 export const I64_LOAD32_U: u8 = 0x35;
+export const F32_LOAD: u8 = 0x2a;
+export const F64_LOAD: u8 = 0x2b;
+export const F32_STORE: u8 = 0x38;
+export const F64_STORE: u8 = 0x39;
 export const I32_STORE: u8 = 0x36;
 export const I64_STORE: u8 = 0x37;
 export const I64_STORE8: u8 = 0x3c;
@@ -43,6 +49,7 @@ export const I32_EQZ: u8 = 0x45;
 export const I32_EQ: u8 = 0x46;
 export const I32_NE: u8 = 0x47;
 export const I32_LT_S: u8 = 0x48;
+export const I32_LT_U: u8 = 0x49;
 export const I32_GE_S: u8 = 0x4e;
 export const I32_GE_U: u8 = 0x4f;
 export const I64_EQZ: u8 = 0x50;
@@ -89,6 +96,10 @@ export const I64_ROTR: u8 = 0x8a;
 export const I32_WRAP: u8 = 0xa7;
 export const I64_EXTEND_I32_S: u8 = 0xac;
 export const I64_EXTEND_I32_U: u8 = 0xad;
+export const I32_REINTERPRET: u8 = 0xbc;
+export const I64_REINTERPRET: u8 = 0xbd;
+export const F32_REINTERPRET: u8 = 0xbe;
+export const F64_REINTERPRET: u8 = 0xbf;
 export const I64_EXTEND8_S: u8 = 0xc2;
 export const I64_EXTEND16_S: u8 = 0xc3;
 export const I64_EXTEND32_S: u8 = 0xc4;

@@ -6,13 +6,14 @@
  */
 
 import {
-  CT_CODE_WRITE, DEV_MACHINE, H_COUNTERS, H_JIT_N, H_JIT_STATUS, H_JIT_VALUE, H_PC, H_X, JIT_UOPS, JIT_UOPS_SIZE, M_JIT_UOPS, ST_EVENT, ST_JUMP,
+  CT_CODE_WRITE, DEV_MACHINE, H_COUNTERS, H_FCSR, H_JIT_N, H_JIT_STATUS, H_JIT_VALUE, H_MSTATUS, H_PC, H_X, JIT_UOPS, JIT_UOPS_SIZE, M_JIT_UOPS, ST_EVENT, ST_JUMP,
   ST_OK,
 } from "../abi";
 import { noteLeft } from "../hart/state";
 import { loaded, loadSlow, storeSlow } from "../mmu/access";
 
 const SIGN: u32 = 0x100;
+export const BOXED: u32 = 0x200;
 
 function leave(h: usize, n: i32, st: i32): i32 {
   store<i32>(h, n, H_JIT_N);
@@ -31,13 +32,14 @@ function leaveAt(h: usize, n: i32, st: i32): i32 {
   return leave(h, n + 1, st);
 }
 
-/** @param info  kind as of exec/memory | rd << 16 | instruction's size << 24 */
+/** @param info  kind as of exec/memory, or BOXED | 4 | register << 16, from 33 on the f registers | instruction's size << 24 */
 export function jitLoad(h: usize, va: u64, info: u32, n: i32): i32 {
   noteLeft(h, n);
   const st = loadSlow(h, va, info & 15);
   if (st != ST_OK && st != ST_EVENT) return leaveAt(h, n, st);
-  const kind = info & 0x10f;
+  const kind = info & 0x30f;
   let v = <i64>loaded;
+  if (kind & BOXED) v |= 0xffff_ffff << 32;
   if (kind == (SIGN | 1)) v = <i64><i8>v;
   else if (kind == (SIGN | 2)) v = <i64><i16>v;
   else if (kind == (SIGN | 4)) v = <i64><i32>v;
@@ -60,10 +62,17 @@ export function jitStore(h: usize, va: u64, info: u32, value: u64, n: i32): i32 
   return st == ST_EVENT || codeWrites(h) != writes ? leaveBehind(h, n, info >> 24) : ST_OK;
 }
 
-/** @param info  the handler's place in the table | instruction's size << 24 */
+const FS_DIRTY: u32 = 0x6000;
+
+/**
+ * Leaves what L_LIMIT is now in H_JIT_VALUE (see parts.ts).
+ * @param info  the handler's place in the table | instruction's size << 24
+ */
 export function jitCall(h: usize, u: usize, n: i32, info: u32): i32 {
   const writes = codeWrites(h);
   const st = call_indirect<i32>(info & 0xff_ffff, h, u, n);
+  const plain = (load<u32>(h, H_MSTATUS) & FS_DIRTY) == FS_DIRTY && (load<u32>(h, H_FCSR) & 0xe1) == 1;
+  store<u32>(h, plain ? 253 << 24 : 0, H_JIT_VALUE);
   if (st == ST_OK && codeWrites(h) == writes) return ST_OK;
   if (st == ST_OK || st == ST_EVENT) return leaveBehind(h, n, info >> 24);
   if (st == ST_JUMP) return leave(h, n, st);

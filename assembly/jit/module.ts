@@ -22,12 +22,12 @@ import {
 } from "./emit";
 import { lower } from "./lower";
 import {
-  dirty, fillAll, flush, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE, L_TEMP, leaveWith, loadBank,
+  dirty, fillAll, flush, floatGroups, FP_LIMIT, fp, know, knowWords, loadLimit, narrow, declareFloats, widen, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE, L_TEMP, leaveWith, loadBank,
   noteBudget, pending, pushPc, ready, retire, setX, settle, SINK, T_REGION, tlbOffset, words, writeBack, x,
 } from "./parts";
 import {
   callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL, KIND_CALLR, KIND_FALL, KIND_JALR,
-  KIND_RETURN, KIND_STOP, kindOf, liveAt, loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf,
+  KIND_RETURN, KIND_STOP, kindOf, liveAt, loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf, fpAt, loopRounds, stateBelow,
   setKnown, startOf, stops, wordsAfter, wordsAt,
 } from "./region";
 
@@ -215,12 +215,13 @@ export function writeModule(guestPage: u32, pageSlots: u32, from: u32, all: bool
 function writeBody(index: u32): void {
   const body = size();
   hintsFor(index);
-  unsigned(3);
+  unsigned(3 + floatGroups());
   unsigned(2); byte(I64); // L_VA, L_TEMP
   unsigned(3); byte(I32); // L_ENTRY, L_STATUS, L_TLB
   unsigned(31); byte(I64);
+  declareFloats();
   labels = 0;
-  know(0, 0, 0);
+  know(0, 0, 0, 0, 0);
   loadBank();
   byte(BLOCK);
   byte(VOID);
@@ -248,17 +249,19 @@ function tree(b: u32): void {
   if (callsBelow(b)) {
     flush();
     fillAll(liveAt(b));
-    setKnown(b, liveAt(b), 0, 0);
+    setKnown(b, liveAt(b), 0, 0, 0);
   } else {
     // What the loop writes stays in locals on its way round.
     const held = liveAt(b) | loopWrites(b);
     fillAll(held);
-    setKnown(b, ready | held, ~0, dirty | loopWrites(b));
+    widen(dirty);
+    if (loopRounds(b) && !stateBelow(b) && !(fp & FP_LIMIT)) loadLimit();
+    setKnown(b, ready | held, ~0, dirty | loopWrites(b), stateBelow(b) ? 0 : fp);
   }
   byte(LOOP);
   byte(VOID);
   push(b, LABEL_LOOP);
-  know(readyAt(b), dirtyAt(b), 0);
+  know(readyAt(b), dirtyAt(b), 0, fpAt(b), 0);
   checkBudget(b);
   within(b, orderedCount());
   byte(END);
@@ -289,14 +292,14 @@ function within(b: u32, below: u32): void {
     const merge = ordered(i - 1);
     if (idomOf(merge) != b || !isMerge(merge) || merge == b) continue;
     // Without calls on the way, what locals hold here they hold there.
-    setKnown(merge, ~0, callsBelow(b) ? 0 : ready, 0);
+    setKnown(merge, ~0, callsBelow(b) ? 0 : ready, 0, ~0);
     byte(BLOCK);
     byte(VOID);
     push(merge, LABEL_FORWARD);
     within(b, i - 1);
     byte(END);
     labels--;
-    know(readyAt(merge), dirtyAt(merge), 0);
+    know(readyAt(merge), dirtyAt(merge), 0, fpAt(merge), 0);
     tree(merge);
     return;
   }
@@ -342,9 +345,11 @@ function code(b: u32): void {
     const r = ready;
     const d = dirty;
     const p = pending;
+    const f = fp;
+    const n = narrow;
     goTo(b, 0);
     byte(ELSE);
-    know(r, d, p);
+    know(r, d, p, f, n);
     goTo(b, 1);
     byte(END);
     labels--;
@@ -482,7 +487,7 @@ function comeBack(b: u32): void {
   access(I32_LOAD, H_JIT_N);
   set(L_BUDGET);
   loadBank();
-  know(0, 0, 0);
+  know(0, 0, 0, 0, 0);
   const to = edge(b, 0);
   if (to >= 0 && !isHeader(to)) {
     // The way from here on has not been looked at.
@@ -548,7 +553,7 @@ function follow(): void {
   access(I32_LOAD, 4);
   returnCallIndirect(T_REGION);
   byte(END);
-  know(0, 0, 0);
+  know(0, 0, 0, 0, 0);
   noteBudget();
   get(L_TEMP);
 }
@@ -560,12 +565,14 @@ function goTo(b: u32, taken: u32): void {
   } else if (rpoOf(to) <= rpoOf(b)) {
     writeBack(~dirtyAt(to));
     settle();
+    widen(dirtyAt(to));
     fillAll(readyAt(to));
     branch(depthOf(to, LABEL_LOOP));
   } else if (isMerge(to)) {
     writeBack(~keptAt(to));
     settle();
-    setKnown(to, readyAt(to) & ready, keptAt(to), dirtyAt(to) | (dirty & keptAt(to)));
+    widen(keptAt(to));
+    setKnown(to, readyAt(to) & ready, keptAt(to), dirtyAt(to) | (dirty & keptAt(to)), fpAt(to) & fp);
     branch(depthOf(to, LABEL_FORWARD));
   } else {
     tree(to);

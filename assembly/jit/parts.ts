@@ -8,15 +8,16 @@
  */
 
 import {
-  H_JIT_N, H_JIT_STATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS,
+  H_F, H_FCSR, H_JIT_N, H_JIT_STATUS, H_MSTATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS,
 } from "../abi";
 import {
-  access, byte, callIndirect, END, get, I32_ADD, I32_AND, I32_LOAD, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c,
-  I64_ADD, I64_AND, I64_EQ, I64_LOAD, I64_NE, I64_OR, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, set, size, tee,
+  access, byte, callIndirect, END, F32, F32_REINTERPRET, F32_STORE, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get, I32, I32_ADD,
+  I32_AND, I32_EQ, I32_LOAD, I32_REINTERPRET, I32_STORE, I32_SUB, I32_WRAP, I64, I64_ADD, I64_AND, I64_EQ, I64_EXTEND_I32_U,
+  I64_GE_U, I32_SHR_U, I32_XOR, I64_LOAD, I64_NE, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i32c, i64c, RETURN, seldom, SELECT, set, tee, unsigned,
 } from "./emit";
 import { callHelper, uopFor } from "./helper";
-import { CSR, shapeOf } from "../isa/shape.generated";
-import { op, opA, opB, opImm, opSize, rawOp } from "./region";
+import { CSR, shapeOf, WRITES_A, WRITES_F_A } from "../isa/shape.generated";
+import { bitF, floats, op, opA, opB, opImm, opSize, rawOp } from "./region";
 
 // Parameters and locals of a region.
 export const L_HART: u32 = 0;
@@ -29,7 +30,13 @@ export const L_ENTRY: u32 = 6; //  i32
 export const L_STATUS: u32 = 7; // i32
 export const L_TLB: u32 = 8; //    i32: the data bank
 const L_X: u32 = 8; // x1 is local 9
-export const LOCALS_END: u32 = L_X + 32;
+// In regions with floating point:
+const L_F: u32 = L_X + 32; //      f64: f0..f31
+const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers
+export const L_LIMIT: u32 = L_S + 32; // i32: 253 << 24 if a plain result has no effect but itself, else 0: see FP_LIMIT
+export const L_R32: u32 = L_LIMIT + 1; // f32
+export const L_R: u32 = L_LIMIT + 2; //  f64, and 9 more
+const TEMPS: u32 = 10;
 
 // Types, as module.ts declares them.
 export const T_REGION: u32 = 0;
@@ -39,14 +46,33 @@ export const T_CALL: u32 = 3;
 
 export const SINK: u32 = 32;
 
+/** NaN-boxing: a binary32 number in a register has ones above it. */
+const BOX: i64 = 0xffff_ffff << 32;
+
 // ---- What is known here -----------------------------------------------------------------
 
-/** Bit r: the local of x[r] holds it. */
-export let ready: u32 = 0;
-/** Bit r: the hart's x[r] is older than the local; a part of `ready`. */
-export let dirty: u32 = 0;
+/** Bit r: the local of x[r] holds it; bit 32 + r: that of f[r]. */
+export let ready: u64 = 0;
+/** Bit r: the hart's register is older than the local; a part of `ready`, and of `narrow`. */
+export let dirty: u64 = 0;
+/**
+ * As `ready`, of f registers' binary32 locals: they hold what an instruction on
+ * binary32 reads there. Without `ready` that is all of it, and properly boxed.
+ */
+export let narrow: u64 = 0;
 /** Instructions retired that L_BUDGET doesn't know of. */
 export let pending: u32 = 0;
+/** FP_*: only CSR instructions and the guest's calls undo it. */
+export let fp: u32 = 0;
+/** mstatus.FS is not off. */
+export const FP_ON: u32 = 1;
+/** It is dirty. */
+export const FP_DIRTY: u32 = 2;
+/**
+ * L_LIMIT is set: not 0 only if mstatus.FS is dirty, NX is raised
+ * and frm is to nearest even, so that results need but be plain (see fp/fast).
+ */
+export const FP_LIMIT: u32 = 4;
 
 /** Bit r: x[r] is a sign-extended word. */
 export let words: u32 = 0;
@@ -55,10 +81,16 @@ export function knowWords(registers: u32): void {
   words = registers;
 }
 
-export function know(isReady: u32, isDirty: u32, retired: u32): void {
+export function know(isReady: u64, isDirty: u64, retired: u32, state: u32, isNarrow: u64): void {
   ready = isReady;
   dirty = isDirty;
   pending = retired;
+  fp = state;
+  narrow = isNarrow;
+}
+
+export function learn(state: u32): void {
+  fp |= state;
 }
 
 export function retire(): void {
@@ -67,24 +99,62 @@ export function retire(): void {
 
 // ---- Registers --------------------------------------------------------------------------
 
+/** How many groups of locals `declareFloats` declares. */
+export function floatGroups(): u32 { return floats ? 5 : 0; }
+
+export function declareFloats(): void {
+  if (!floats) return;
+  unsigned(32); byte(F64);
+  unsigned(32); byte(F32);
+  unsigned(1); byte(I32);
+  unsigned(1); byte(F32);
+  unsigned(TEMPS); byte(F64);
+}
+
+/** The number of the first local that isn't spoken for. */
+export function localsEnd(): u32 { return floats ? L_R + TEMPS : L_F; }
+
+/** Where the hart has a register of the sets. */
+// @ts-ignore: decorator
+@inline function place(r: u32): u32 { return r < 32 ? H_X + r * 8 : H_F + (r - 32) * 8; }
+
 /** Loads a register's local from the hart. */
 export function fill(r: u32): void {
   get(L_HART);
-  access(I64_LOAD, H_X + r * 8);
+  access(r < 32 ? I64_LOAD : F64_LOAD, place(r));
   set(L_X + r);
 }
 
-/** Loads those of the set that aren't ready. */
-export function fillAll(registers: u32): void {
+/** Makes those of the set ready that aren't. */
+export function fillAll(registers: u64): void {
   const missing = registers & ~ready & ~1;
-  for (let r: u32 = 1; r < 32; r++) if (missing >> r & 1) fill(r);
+  for (let r: u32 = 1; r < 64; r++) {
+    if (!(missing >> r & 1)) continue;
+    if (narrow >> r & 1) need(r);
+    else fill(r);
+  }
+}
+
+/** Boxes those of the set of which there is only the binary32 number. */
+export function widen(registers: u64): void {
+  fillAll(registers & narrow);
 }
 
 /** Sees to it that a register's local can be read in conditional code that follows. */
 export function need(r: u32): void {
   if (!r || ready >> r & 1) return;
-  fill(r);
-  ready |= 1 << r;
+  if (narrow >> r & 1) {
+    get(L_S + r - 32);
+    byte(I32_REINTERPRET);
+    byte(I64_EXTEND_I32_U);
+    i64c(BOX);
+    byte(I64_OR);
+    byte(F64_REINTERPRET);
+    set(L_X + r);
+  } else {
+    fill(r);
+  }
+  ready |= <u64>1 << r;
 }
 
 /** Pushes an integer register. */
@@ -100,8 +170,71 @@ export function x(r: u32): void {
 /** The value on the stack is x[r]'s. */
 export function setX(r: u32): void {
   set(L_X + r);
-  ready |= 1 << r;
-  dirty |= 1 << r;
+  ready |= <u64>1 << r;
+  dirty |= <u64>1 << r;
+}
+
+/** Pushes f[r]. */
+export function f(r: u32): void {
+  need(32 + r);
+  get(L_F + r);
+}
+
+/** The value on the stack is f[r]'s. */
+export function setF(r: u32): void {
+  set(L_F + r);
+  ready |= bitF(r);
+  dirty |= bitF(r);
+  narrow &= ~bitF(r);
+}
+
+/** Sees to it that `s` can be used in conditional code: what isn't boxed reads as NaN. */
+export function needS(r: u32): void {
+  if (narrow & bitF(r)) return;
+  f(r);
+  byte(I64_REINTERPRET);
+  tee(L_TEMP);
+  byte(I32_WRAP);
+  byte(F32_REINTERPRET);
+  i32c(0x7fc0_0000);
+  byte(F32_REINTERPRET);
+  get(L_TEMP);
+  i64c(BOX);
+  byte(I64_GE_U);
+  byte(SELECT);
+  set(L_S + r);
+  narrow |= bitF(r);
+}
+
+/** Pushes f[r] as a binary32 number. */
+export function s(r: u32): void {
+  needS(r);
+  get(L_S + r);
+}
+
+/** The binary32 number on the stack is f[r]'s. */
+export function setS(r: u32): void {
+  set(L_S + r);
+  narrow |= bitF(r);
+  dirty |= bitF(r);
+  ready &= ~bitF(r);
+}
+
+/** Pushes the lower half of f[r], as i32; `needLow` first, before conditional code. */
+export function low(r: u32): void {
+  needLow(r);
+  if (ready & bitF(r)) {
+    get(L_F + r);
+    byte(I64_REINTERPRET);
+    byte(I32_WRAP);
+  } else {
+    get(L_S + r);
+    byte(I32_REINTERPRET);
+  }
+}
+
+export function needLow(r: u32): void {
+  if (!(narrow & bitF(r))) need(32 + r);
 }
 
 /** The value on the stack is the destination's. */
@@ -111,13 +244,21 @@ export function end(): void {
 }
 
 /** Stores those of the set that are dirty, on this way only. */
-export function writeBack(registers: u32): void {
+export function writeBack(registers: u64): void {
   const old = dirty & registers;
-  for (let r: u32 = 1; r < 32; r++) {
+  for (let r: u32 = 1; r < 64; r++) {
     if (!(old >> r & 1)) continue;
     get(L_HART);
-    get(L_X + r);
-    access(I64_STORE, H_X + r * 8);
+    if (ready >> r & 1) {
+      get(L_X + r);
+      access(r < 32 ? I64_STORE : F64_STORE, place(r));
+    } else {
+      get(L_S + r - 32);
+      access(F32_STORE, place(r));
+      get(L_HART);
+      i32c(-1);
+      access(I32_STORE, place(r) + 4);
+    }
   }
 }
 
@@ -125,6 +266,39 @@ export function writeBack(registers: u32): void {
 export function flush(): void {
   writeBack(~0);
   dirty = 0;
+}
+
+// ---- State of floating point ------------------------------------------------------------
+
+const FS: i32 = 0x6000; // of mstatus: dirty
+const NX_NEAREST: i32 = 1; // of fcsr, whose bits 7..5 are frm
+
+/** Pushes whether mstatus.FS is dirty (FP_DIRTY) or at least on. */
+export function pushFs(wanted: u32): void {
+  get(L_HART);
+  access(I32_LOAD, H_MSTATUS);
+  i32c(FS);
+  byte(I32_AND);
+  if (!(wanted & FP_DIRTY)) return;
+  i32c(FS);
+  byte(I32_EQ);
+}
+
+/** Sets L_LIMIT. */
+export function loadLimit(): void {
+  i32c(<i32>(<u32>253 << 24));
+  i32c(0);
+  get(L_HART);
+  access(I32_LOAD, H_FCSR);
+  i32c(0xe1);
+  byte(I32_AND);
+  i32c(NX_NEAREST);
+  byte(I32_EQ);
+  pushFs(FP_DIRTY);
+  byte(I32_AND);
+  byte(SELECT);
+  set(L_LIMIT);
+  fp |= FP_LIMIT;
 }
 
 // ---- Leaving ----------------------------------------------------------------------------
@@ -263,11 +437,23 @@ export function linear(bank: u32): void {
 /** By the interpreter's own handler. */
 export function lowerCall(offset: i32): void {
   flush();
-  lowerCallSeldom(offset);
+  callHandler(offset);
+  const shape = shapeOf(op);
+  if (shape & WRITES_A && opA < SINK && ready >> opA & 1) fill(opA);
+  if (shape & WRITES_F_A) {
+    // What is ready stays so: labels rely on it.
+    fill(32 + opA);
+    ready |= bitF(opA);
+    narrow &= ~bitF(opA);
+  }
+  if (shape & CSR) {
+    loadBank();
+    fp = 0;
+  }
 }
 
-/** The same, on a way that is seldom taken: what is dirty stays dirty on the others. */
-export function lowerCallSeldom(offset: i32): void {
+/** The same, on a way that is seldom taken: what is dirty stays dirty on the others, and no local changes. */
+export function callHandler(offset: i32): void {
   writeBack(~0);
   notePc(offset);
   get(L_HART);
@@ -277,7 +463,4 @@ export function lowerCallSeldom(offset: i32): void {
   i32c(callHelper());
   callIndirect(T_CALL);
   leaveUnlessOk();
-  // The field may be another file's register: one too many does no harm.
-  if (opA && opA < SINK && ready >> opA & 1) fill(opA);
-  if (shapeOf(op) & CSR) loadBank();
 }

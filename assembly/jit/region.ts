@@ -12,7 +12,9 @@ import {
   OP_OR, OP_ORI, OP_REMUW, OP_REMW, OP_SLLIW, OP_SLLW, OP_SLT, OP_SLTI, OP_SLTIU, OP_SLTU, OP_SRAI, OP_SRAIW, OP_SRAW, OP_SRET,
   OP_SRLIW, OP_SRLW, OP_SUBW, OP_WFI, OP_XOR, OP_XORI,
 } from "../isa/ops.generated";
-import { baseOf, READS_A, READS_B, READS_C, shapeOf, WRITES_A } from "../isa/shape.generated";
+import {
+  baseOf, CSR, READS_A, READS_B, READS_C, READS_F_A, READS_F_B, READS_F_C, READS_F_D, ROUNDS, shapeOf, WRITES_A, WRITES_F_A,
+} from "../isa/shape.generated";
 
 export const MAX_BLOCKS: u32 = 96;
 /** Instructions of a region, and of one block. */
@@ -40,16 +42,23 @@ const B_RPO: u32 = 20; //   u16: place in reverse postorder, from 1; 0: not reac
 const B_IDOM: u32 = 22; //  u16: block
 const B_PATH: u32 = 24; //  u16: instructions from here to where the budget is next looked at, at most
 const B_CALLS: u32 = 26; // u8: a block that this one dominates calls
-const B_READS: u32 = 28; // u32: registers read before they are written
-const B_WRITES: u32 = 32; // u32: registers written
-const B_LIVE: u32 = 36; //  u32: registers whose locals are of use at the start
-const B_LOOP: u32 = 40; //  u32: of a header: registers that its loop writes
+const B_STATE: u32 = 27; // u8: a block that this one dominates may change mstatus.FS or fcsr, other than by arithmetic
+// Sets of registers are u64: bit r is x[r], bit 32 + r is f[r].
+const B_READS: u32 = 32; // u64: registers read before they are written
+const B_WRITES: u32 = 40; // u64: registers written
+const B_LIVE: u32 = 48; //  u64: registers whose locals are of use at the start
+const B_LOOP: u32 = 56; //  u64: of a header: registers that its loop writes
 // For module: what is known of locals at a label.
-const B_READY: u32 = 44; // u32: they hold their registers
-const B_KEPT: u32 = 48; //  u32: they may be newer than the hart's registers
-const B_DIRTY: u32 = 52; // u32: they are, on some way to here
-const B_WORDS: u32 = 56; // u32: registers that hold sign-extended words at the start
-const B_SIZE: u32 = 60;
+const B_READY: u32 = 64; // u64: they hold their registers
+const B_KEPT: u32 = 72; //  u64: they may be newer than the hart's registers
+const B_DIRTY: u32 = 80; // u64: they are, on some way to here
+const B_FP: u32 = 88; //    u8: what is known of floating point's state
+const B_ROUNDS: u32 = 89; // u8: 1 it rounds, 2 of a header: its loop does, 4 it has a CSR instruction
+const B_WORDS: u32 = 92; // u32: registers that hold sign-extended words at the start
+const B_SIZE: u32 = 96;
+const HERE: u8 = 1;
+const IN_LOOP: u8 = 2;
+const SETS_STATE: u8 = 4;
 
 const ORDER: u32 = BLOCKS + MAX_BLOCKS * B_SIZE; // u16: blocks in reverse postorder
 const SEEN: u32 = ORDER + MAX_BLOCKS * 2; // u8, and the next successor to visit
@@ -72,6 +81,8 @@ export let opImm: i32 = 0;
 export let opSize: u32 = 0;
 
 export let blockCount: u32 = 0;
+/** Whether the region has an instruction with a register of floating point. */
+export let floats: bool = false;
 let orderCount: u32 = 0;
 
 // ---- Instructions -----------------------------------------------------------------------
@@ -142,24 +153,31 @@ export function orderedCount(): u32 { return orderCount; }
 // @ts-ignore: decorator
 @inline export function callsBelow(b: u32): bool { return load<u8>(block(b), B_CALLS) != 0; }
 // @ts-ignore: decorator
-@inline export function loopWrites(b: u32): u32 { return load<u32>(block(b), B_LOOP); }
+@inline export function loopWrites(b: u32): u64 { return load<u64>(block(b), B_LOOP); }
 // @ts-ignore: decorator
-@inline export function liveAt(b: u32): u32 { return load<u32>(block(b), B_LIVE); }
+@inline export function liveAt(b: u32): u64 { return load<u64>(block(b), B_LIVE); }
 // @ts-ignore: decorator
-@inline export function readyAt(b: u32): u32 { return load<u32>(block(b), B_READY); }
+@inline export function readyAt(b: u32): u64 { return load<u64>(block(b), B_READY); }
 // @ts-ignore: decorator
-@inline export function keptAt(b: u32): u32 { return load<u32>(block(b), B_KEPT); }
+@inline export function keptAt(b: u32): u64 { return load<u64>(block(b), B_KEPT); }
 // @ts-ignore: decorator
-@inline export function dirtyAt(b: u32): u32 { return load<u32>(block(b), B_DIRTY); }
+@inline export function dirtyAt(b: u32): u64 { return load<u64>(block(b), B_DIRTY); }
+// @ts-ignore: decorator
+@inline export function fpAt(b: u32): u32 { return load<u8>(block(b), B_FP); }
+// @ts-ignore: decorator
+@inline export function stateBelow(b: u32): bool { return load<u8>(block(b), B_STATE) != 0; }
+// @ts-ignore: decorator
+@inline export function loopRounds(b: u32): bool { return (load<u8>(block(b), B_ROUNDS) & IN_LOOP) != 0; }
 
 /** Registers that hold sign-extended words at a block's start, on every way to it. */
 // @ts-ignore: decorator
 @inline export function wordsAt(b: u32): u32 { return load<u32>(block(b), B_WORDS); }
 
-export function setKnown(b: u32, ready: u32, kept: u32, dirty: u32): void {
-  store<u32>(block(b), ready, B_READY);
-  store<u32>(block(b), kept, B_KEPT);
-  store<u32>(block(b), dirty, B_DIRTY);
+export function setKnown(b: u32, ready: u64, kept: u64, dirty: u64, fp: u32): void {
+  store<u64>(block(b), ready, B_READY);
+  store<u64>(block(b), kept, B_KEPT);
+  store<u64>(block(b), dirty, B_DIRTY);
+  store<u8>(block(b), <u8>fp, B_FP);
 }
 
 let stackTop: u32 = 0;
@@ -219,6 +237,7 @@ export function discover(page: u32, entry: u32, slots: u32): bool {
   }
   // Then where they end: a block may have been cut by one that was found later.
   blockCount = 0;
+  floats = false;
   for (let at: u32 = 0; at < PAGE_SIZE; at += 2) {
     if (mark(at) != 2) continue;
     store<u16>(BLOCK_AT + at, <u16>blockCount);
@@ -300,28 +319,44 @@ function measure(page: u32, b: u32): void {
   store<u16>(block(b), 0, B_MERGES);
   store<u16>(block(b), 0, B_RPO);
   store<u8>(block(b), 0, B_CALLS);
+  store<u8>(block(b), 0, B_STATE);
   uses(page, b);
 }
 
 /** Notes which registers' locals a block reads and writes. */
 function uses(page: u32, b: u32): void {
-  let reads: u32 = 0;
-  let writes: u32 = 0;
+  let reads: u64 = 0;
+  let writes: u64 = 0;
+  let rounds: u8 = 0;
   let at = startOf(b);
   const count = countOf(b);
   for (let i: u32 = 0; i < count; i++) {
     fetch(page, at);
     const shape = shapeOf(op);
-    let sources: u32 = shape & READS_B ? 1 << opB : 0;
-    if (shape & READS_A) sources |= 1 << opA;
-    if (shape & READS_C) sources |= 1 << (opImm & 31);
+    let sources: u64 = shape & READS_B ? bitX(opB) : 0;
+    if (shape & READS_A) sources |= bitX(opA);
+    if (shape & READS_C) sources |= bitX(opImm & 31);
+    if (shape & READS_F_A) sources |= bitF(opA);
+    if (shape & READS_F_B) sources |= bitF(opB);
+    if (shape & READS_F_C) sources |= bitF(opImm & 31);
+    if (shape & READS_F_D) sources |= bitF(opImm >> 8 & 31);
     reads |= sources & ~writes;
-    if (shape & WRITES_A && opA < 32) writes |= 1 << opA;
+    if (shape & WRITES_A && opA < 32) writes |= bitX(opA);
+    if (shape & WRITES_F_A) writes |= bitF(opA);
+    if (shape & (READS_F_A | READS_F_B | WRITES_F_A)) floats = true;
+    if (shape & ROUNDS) rounds |= HERE;
+    if (shape & CSR) rounds |= SETS_STATE;
     at += opSize;
   }
-  store<u32>(block(b), reads & ~1, B_READS);
-  store<u32>(block(b), writes & ~1, B_WRITES);
+  store<u64>(block(b), reads & ~1, B_READS);
+  store<u64>(block(b), writes & ~1, B_WRITES);
+  store<u8>(block(b), rounds, B_ROUNDS);
 }
+
+// @ts-ignore: decorator
+@inline function bitX(r: u32): u64 { return <u64>1 << r; }
+// @ts-ignore: decorator
+@inline export function bitF(r: u32): u64 { return <u64>1 << (32 + r); }
 
 /** Numbers the blocks in reverse postorder, from 1. */
 function order(first: u32): void {
@@ -438,26 +473,31 @@ function measurePaths(): void {
 
 /** Which locals are of use where: behind a call all of them are loaded anew. */
 function live(): void {
-  for (let i: u32 = 0; i < orderCount; i++) store<u32>(block(ordered(i)), 0, B_LIVE);
+  for (let i: u32 = 0; i < orderCount; i++) store<u64>(block(ordered(i)), 0, B_LIVE);
   let changed = true;
   while (changed) {
     changed = false;
     for (let i = orderCount; i > 0; i--) {
       const b = ordered(i - 1);
-      let out: u32 = 0;
+      let out: u64 = 0;
       if (!calls(b)) for (let e: u32 = 0; e < 2; e++) if (edge(b, e) >= 0) out |= liveAt(edge(b, e));
-      const now = load<u32>(block(b), B_READS) | (out & ~load<u32>(block(b), B_WRITES));
+      const now = load<u64>(block(b), B_READS) | (out & ~load<u64>(block(b), B_WRITES));
       if (now == liveAt(b)) continue;
-      store<u32>(block(b), now, B_LIVE);
+      store<u64>(block(b), now, B_LIVE);
       changed = true;
     }
   }
   for (let i: u32 = 0; i < orderCount; i++) {
     let b = ordered(i);
-    store<u32>(block(b), 0, B_LOOP);
+    store<u64>(block(b), 0, B_LOOP);
     // All that dominate a call: from it upwards.
     while (calls(ordered(i)) && !callsBelow(b)) {
       store<u8>(block(b), 1, B_CALLS);
+      b = idomOf(b);
+    }
+    b = ordered(i);
+    while ((calls(ordered(i)) || load<u8>(block(ordered(i)), B_ROUNDS) & SETS_STATE) && !stateBelow(b)) {
+      store<u8>(block(b), 1, B_STATE);
       b = idomOf(b);
     }
   }
@@ -468,8 +508,12 @@ function live(): void {
       const to = edge(b, e);
       if (to < 0 || rpoOf(to) > rpoOf(b)) continue;
       let writes = loopWrites(to);
-      for (let j = rpoOf(to); j <= rpoOf(b); j++) writes |= load<u32>(block(ordered(j - 1)), B_WRITES);
-      store<u32>(block(to), writes, B_LOOP);
+      for (let j = rpoOf(to); j <= rpoOf(b); j++) {
+        const inside = block(ordered(j - 1));
+        writes |= load<u64>(inside, B_WRITES);
+        if (load<u8>(inside, B_ROUNDS) & HERE) store<u8>(block(to), load<u8>(block(to), B_ROUNDS) | IN_LOOP, B_ROUNDS);
+      }
+      store<u64>(block(to), writes, B_LOOP);
     }
   }
 }

@@ -42,6 +42,7 @@ const NAMES = [
   "M_EXIT_CODE",
   "MF_SBI",
   "MF_JIT",
+  "MF_FMA",
   "M_JIT_HOT",
   "M_JIT_TOTAL",
   "M_JIT_CODE",

@@ -4,6 +4,7 @@ import { type Abi, readAbi } from "./abi.ts";
 import { Both } from "./both.ts";
 import type { CoreExports, CoreParts, HostCalls } from "./calls.ts";
 import type { EngineName } from "./engine.ts";
+import { probeFeatures } from "./features.ts";
 import { type Compile, compileNow, RegionHost } from "./jit.ts";
 
 export type { HostCalls } from "./calls.ts";
@@ -86,7 +87,7 @@ export class Core implements CoreParts {
     const flags =
       (options.sbi ? abi.MF_SBI : 0) |
       (options.counted ? abi.MF_COUNTED : 0) |
-      (options.engine === "jit" ? abi.MF_JIT : 0);
+      (options.engine === "jit" ? abi.MF_JIT | (probeFeatures().relaxedMadd ? abi.MF_FMA : 0) : 0);
     if (!calls.init(options.harts, BigInt(options.ramBase), BigInt(options.ramSize), flags, options.tick))
       throw new CoreError("The core refuses this machine: check its number of harts and its memory.");
     core = new Core(abi, memory, calls);

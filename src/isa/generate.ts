@@ -44,8 +44,20 @@ export function farOf(op: u16): u16 {
 `;
 }
 
-/** Bits of an op's shape: which fields of its micro-op are integer registers. */
-const SHAPE = { READS_A: 1, READS_B: 2, READS_C: 4, WRITES_A: 8, CSR: 16 } as const;
+/** Bits of an op's shape: which fields of its micro-op are registers; F stands for those of floating point. */
+const SHAPE = {
+  READS_A: 1,
+  READS_B: 2,
+  READS_C: 4,
+  WRITES_A: 8,
+  CSR: 16,
+  READS_F_A: 32,
+  READS_F_B: 64,
+  READS_F_C: 128,
+  READS_F_D: 256,
+  WRITES_F_A: 512,
+  ROUNDS: 1024,
+} as const;
 
 function shapeOf({ format }: Row): number {
   const isSource = (operand: unknown) => operand === "rs1" || operand === "rs2";
@@ -54,7 +66,13 @@ function shapeOf({ format }: Row): number {
     (isSource(format.b) ? SHAPE.READS_B : 0) |
     (isSource(format.imm[0]?.[0]) ? SHAPE.READS_C : 0) |
     (format.a === "rd" ? SHAPE.WRITES_A : 0) |
-    ("csr" in format.fields ? SHAPE.CSR : 0)
+    ("csr" in format.fields ? SHAPE.CSR : 0) |
+    (format.a === "fs2" ? SHAPE.READS_F_A : 0) |
+    (format.b === "fs1" ? SHAPE.READS_F_B : 0) |
+    (format.imm[0]?.[0] === "fs2" ? SHAPE.READS_F_C : 0) |
+    (format.imm[1]?.[0] === "fs3" ? SHAPE.READS_F_D : 0) |
+    (format.a === "fd" ? SHAPE.WRITES_F_A : 0) |
+    ("rm" in format.fields ? SHAPE.ROUNDS : 0)
   );
 }
 
@@ -88,17 +106,17 @@ ${body}
   }
 }
 
-// Which fields of a micro-op are integer registers; of compressed instructions, ask for their base.
+// Which fields of a micro-op are registers; of compressed instructions, ask for their base.
 ${Object.entries(SHAPE)
-  .map(([name, bit]) => `export const ${name}: u8 = ${bit};`)
+  .map(([name, bit]) => `export const ${name}: u16 = ${bit};`)
   .join("\n")}
 
-const SHAPES: usize = memory.data<u8>([
+const SHAPES: usize = memory.data<u16>([
 ${list}
 ]);
 
-export function shapeOf(op: u16): u8 {
-  return load<u8>(SHAPES + op);
+export function shapeOf(op: u16): u16 {
+  return load<u16>(SHAPES + (<u32>op << 1));
 }
 `;
 }
