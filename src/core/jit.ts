@@ -22,7 +22,8 @@ export function installer(core: () => JitMemory): Installer {
     const { bytes, memory, table } = core();
     const from = address >>> 0;
     const size = length >>> 0;
-    if (region < 0 || count < 0 || region + count > MOST_REGIONS || size > LONGEST_MODULE || from + size > bytes.length) return -1;
+    if (region < 0 || count < 0 || region + count > MOST_REGIONS || size > LONGEST_MODULE || from + size > bytes.length)
+      return -1;
     try {
       const module = new WebAssembly.Module(bytes.slice(from, from + size));
       const instance = new WebAssembly.Instance(module, { env: { memory, table } });
