@@ -6,8 +6,8 @@
  */
 
 import {
-  CT_CODE_WRITE, DEV_MACHINE, H_COUNTERS, H_FCSR, H_JIT_N, H_JIT_STATUS, H_JIT_VALUE, H_MSTATUS, H_PC, H_X, JIT_UOPS, JIT_UOPS_SIZE, M_JIT_UOPS, ST_EVENT, ST_JUMP,
-  ST_OK,
+  CT_CODE_WRITE, DEV_MACHINE, H_COUNTERS, H_FCSR, H_JIT_N, H_JIT_STATUS, H_JIT_VALUE, H_MSTATUS, H_PC, H_X, JIT_UOPS,
+  JIT_UOPS_SIZE, M_JIT_UOPS, ST_EVENT, ST_JUMP, ST_OK,
 } from "../abi";
 import { noteLeft } from "../hart/state";
 import { loaded, loadSlow, storeSlow } from "../mmu/access";

@@ -13,20 +13,16 @@ import {
   OP_FMV_W_X, OP_FMV_X_D, OP_FMV_X_W, OP_FNMADD_D, OP_FNMADD_S, OP_FNMSUB_D, OP_FNMSUB_S, OP_FSD, OP_FSGNJ_D, OP_FSGNJ_S,
   OP_FSGNJN_D, OP_FSGNJN_S, OP_FSGNJX_D, OP_FSGNJX_S, OP_FSQRT_D, OP_FSQRT_S, OP_FSUB_D, OP_FSUB_S, OP_FSW,
 } from "../isa/ops.generated";
-import { shapeOf, WRITES_A } from "../isa/shape.generated";
 import {
-  access, byte, callIndirect, ELSE, END, F32, F32_LOAD, F32_REINTERPRET, F32_STORE, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get,
-  hint, I32_ADD, I32_AND, I32_LOAD, I32_LT_U, I32_NE, I32_OR, I32_REINTERPRET, I32_SHL, I32_STORE, I32_SUB, I32_WRAP, I64,
-  I64_AND, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_LOAD, I64_REINTERPRET, I64_SHR_U, I64_XOR, IF,
-  i32c, i64c, SELECT, set, tee, unsigned, VOID,
+  access, byte, ELSE, END, F32, F32_LOAD, F32_REINTERPRET, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get, hint, I32_AND,
+  I32_LOAD, I32_LT_U, I32_NE, I32_OR, I32_REINTERPRET, I32_SHL, I32_STORE, I32_SUB, I32_WRAP, i32c, I64, I64_AND,
+  I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_LOAD, I64_REINTERPRET, I64_SHR_U, I64_XOR, i64c, IF, SELECT, set, tee, unsigned, VOID,
 } from "./emit";
-import { BOXED, loadHelper, storeHelper } from "./helper";
 import {
-  address, budgetAfter, callHandler, end, f, FP_DIRTY, FP_LIMIT, FP_ON, fp, hits, L_HART, L_LIMIT, L_R, L_R32, L_TEMP, L_VA,
-  learn, leaveUnlessOk, linear, loadLimit, low, lowerCall, need, needLow, needS, notePc, pushFs, s, setF, setS, T_LOAD, T_STORE,
-  writeBack, x,
+  callHandler, end, f, fp, FP_DIRTY, FP_LIMIT, FP_ON, L_HART, L_LIMIT, L_R, L_R32, learn, leaveUnlessHit, linear, loadLimit, low,
+  lowerCall, need, needLow, needS, pushFs, s, setF, setS, x,
 } from "./parts";
-import { op, opA, opB, opImm, opSize } from "./region";
+import { op, opA, opB, opImm } from "./region";
 
 const F32_EQ: u8 = 0x5b;
 const F32_LT: u8 = 0x5d;
@@ -154,26 +150,9 @@ function roundsOtherwise(): bool {
 function loadFloat(result: u8, size: u32, offset: i32): void {
   need(opB);
   const opened = openState(result, FP_DIRTY);
-  address();
-  hits(0, size);
-  hint(1);
-  byte(IF);
-  byte(result);
+  leaveUnlessHit(0, size, offset);
   linear(0);
   access(result == F64 ? F64_LOAD : F32_LOAD, 0);
-  byte(ELSE);
-  writeBack(~0);
-  notePc(offset);
-  get(L_HART);
-  get(L_VA);
-  i32c((result == F64 ? size : size | BOXED) | ((33 + opA) << 16) | (opSize << 24));
-  budgetAfter(1);
-  i32c(loadHelper());
-  callIndirect(T_LOAD);
-  leaveUnlessOk();
-  get(L_HART);
-  access(result == F64 ? F64_LOAD : F32_LOAD, H_JIT_VALUE);
-  byte(END);
   closeState(opened, result, FP_DIRTY, offset);
 }
 
@@ -182,11 +161,7 @@ function storeFloat(size: u32, offset: i32): void {
   if (size == 8) need(32 + opA);
   else needLow(opA);
   const opened = openState(VOID, FP_ON);
-  address();
-  hits(TLB_STORE, size);
-  hint(1);
-  byte(IF);
-  byte(VOID);
+  leaveUnlessHit(TLB_STORE, size, offset);
   linear(TLB_STORE);
   if (size == 8) {
     f(opA);
@@ -195,24 +170,6 @@ function storeFloat(size: u32, offset: i32): void {
     low(opA);
     access(I32_STORE, 0);
   }
-  byte(ELSE);
-  writeBack(~0);
-  notePc(offset);
-  get(L_HART);
-  get(L_VA);
-  i32c(size | (opSize << 24));
-  if (size == 8) {
-    f(opA);
-    byte(I64_REINTERPRET);
-  } else {
-    low(opA);
-    byte(I64_EXTEND_I32_U);
-  }
-  budgetAfter(1);
-  i32c(storeHelper());
-  callIndirect(T_STORE);
-  leaveUnlessOk();
-  byte(END);
   closeState(opened, VOID, FP_ON, offset);
 }
 

@@ -19,12 +19,10 @@ import {
   I64_EXTEND16_S, I64_EXTEND8_S, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GT_S, I64_GT_U, I64_LOAD, I64_LOAD16_S, I64_LOAD16_U,
   I64_LOAD32_S, I64_LOAD32_U, I64_LOAD8_S, I64_LOAD8_U, I64_LT_S, I64_LT_U, I64_MUL, I64_OR, I64_POPCNT, I64_REM_S, I64_REM_U,
   I64_ROTL, I64_ROTR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, I64_SUB, I64_XOR, i64c, IF,
-  seldom, SELECT, set, size, tee,
+  SELECT, set, size, tee,
 } from "./emit";
 import { lowerFp } from "./lower-fp";
-import {
-  address, end, L_PAGE, L_TEMP, leaveMissed, linear, lowerCall, misses, need, SINK, words, x,
-} from "./parts";
+import { end, L_PAGE, L_TEMP, leaveUnlessHit, linear, lowerCall, need, SINK, words, x } from "./parts";
 import { op, opA, opB, opImm } from "./region";
 
 function binary(code: u8): void {
@@ -258,15 +256,6 @@ function divideWord(code: u8, isRemainder: bool, isSigned: bool): void {
   byte(I32_WRAP);
   byte(I64_EXTEND_I32_S);
   end();
-}
-
-/** Leaves for the interpreter, which finds what the TLB doesn't know, unless the tag matches. */
-function leaveUnlessHit(bank: u32, size: u32, offset: i32): void {
-  address();
-  misses(bank, size);
-  seldom();
-  leaveMissed(offset);
-  byte(END);
 }
 
 function lowerLoad(size: u32, code: u8, offset: i32): void {

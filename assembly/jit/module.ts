@@ -15,20 +15,21 @@ import {
 } from "../abi";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
-  access, BLOCK, branch, byte, CALL, ELSE, emitFull, emitTo, emitted, END, get, hintCount, hintsFor, hintsStart, I32, I32_ADD,
-  I32_AND, I32_EQ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, I64, I64_ADD, I64_AND, I64_EQ,
-  I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, i32c, i64c, IF, LOOP, RETURN, callIndirect, returnCallIndirect, seldom,
-  set, size, sized, tee, unsigned, VOID,
+  access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hintCount, hintsFor, hintsStart,
+  I32, I32_ADD, I32_AND, I32_EQ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, i32c, I64, I64_ADD, I64_AND,
+  I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, i64c, IF, LOOP, RETURN, returnCallIndirect, seldom, set,
+  size, sized, tee, unsigned, VOID,
 } from "./emit";
 import { lower } from "./lower";
 import {
-  dirty, fillAll, flush, floatGroups, FP_LIMIT, fp, know, knowWords, loadLimit, narrow, declareFloats, widen, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE, L_TEMP, leaveWith, loadBank,
-  noteBudget, pending, pushPc, ready, retire, setX, settle, SINK, T_REGION, tlbOffset, words, writeBack, x,
+  declareFloats, dirty, fillAll, floatGroups, flush, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE,
+  L_TEMP, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
+  tlbOffset, widen, words, writeBack, x,
 } from "./parts";
 import {
-  callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL, KIND_CALLR, KIND_FALL, KIND_JALR,
-  KIND_RETURN, KIND_STOP, kindOf, liveAt, loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf, fpAt, loopRounds, stateBelow,
-  setKnown, startOf, stops, wordsAfter, wordsAt,
+  callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL,
+  KIND_CALLR, KIND_FALL, KIND_JALR, KIND_RETURN, KIND_STOP, kindOf, liveAt, loopRounds, loopWrites, op, opA, opB, opImm, opSize,
+  ordered, orderedCount, pathOf, readyAt, rpoOf, setKnown, startOf, stateBelow, stops, wordsAfter, wordsAt,
 } from "./region";
 
 // The labels that enclose the code being written, innermost last: block, and what a branch to it does.

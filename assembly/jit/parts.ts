@@ -8,12 +8,14 @@
  */
 
 import {
-  H_F, H_FCSR, H_JIT_N, H_JIT_STATUS, H_MSTATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS,
+  H_F, H_FCSR, H_JIT_N, H_JIT_STATUS, H_MSTATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES,
+  TLB_ENTRY_BITS,
 } from "../abi";
 import {
   access, byte, callIndirect, END, F32, F32_REINTERPRET, F32_STORE, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get, I32, I32_ADD,
-  I32_AND, I32_EQ, I32_LOAD, I32_REINTERPRET, I32_STORE, I32_SUB, I32_WRAP, I64, I64_ADD, I64_AND, I64_EQ, I64_EXTEND_I32_U,
-  I64_GE_U, I32_SHR_U, I32_XOR, I64_LOAD, I64_NE, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i32c, i64c, RETURN, seldom, SELECT, set, tee, unsigned,
+  I32_AND, I32_EQ, I32_LOAD, I32_REINTERPRET, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c, I64_ADD, I64_AND,
+  I64_EXTEND_I32_U, I64_GE_U, I64_LOAD, I64_NE, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, SELECT, set,
+  tee, unsigned,
 } from "./emit";
 import { callHelper, uopFor } from "./helper";
 import { CSR, shapeOf, WRITES_A, WRITES_F_A } from "../isa/shape.generated";
@@ -391,7 +393,7 @@ export function tlbOffset(): void {
 }
 
 /** Leaves the address in L_VA and its TLB entry's in L_ENTRY. */
-export function address(): void {
+function address(): void {
   x(opB);
   if (opImm) {
     i64c(opImm);
@@ -404,24 +406,18 @@ export function address(): void {
   set(L_ENTRY);
 }
 
-/** Does the entry's tag differ? */
-export function misses(bank: u32, size: u32): void {
-  tags(bank, size);
-  byte(I64_NE);
-}
-
-/** Does the entry's tag match? */
-export function hits(bank: u32, size: u32): void {
-  tags(bank, size);
-  byte(I64_EQ);
-}
-
-function tags(bank: u32, size: u32): void {
+/** Leaves the address and its TLB entry's as `address`; leaves for the interpreter, which finds the page, if the TLB doesn't know it. */
+export function leaveUnlessHit(bank: u32, size: u32, offset: i32): void {
+  address();
   get(L_VA);
   i64c(<i64>(~<u64>(PAGE_SIZE - 1) | (size - 1)));
   byte(I64_AND);
   get(L_ENTRY);
   access(I64_LOAD, bank);
+  byte(I64_NE);
+  seldom();
+  leaveMissed(offset);
+  byte(END);
 }
 
 export function linear(bank: u32): void {
