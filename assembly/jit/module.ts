@@ -24,7 +24,7 @@ import { lower } from "./lower";
 import {
   declareFloats, dirty, fillAll, floatGroups, flush, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE,
   L_TEMP, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
-  tlbOffset, widen, words, writeBack, x,
+  tlbOffset, widen, widenAll, words, writeBack, x,
 } from "./parts";
 import {
   callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL,
@@ -255,7 +255,7 @@ function tree(b: u32): void {
     // What the loop writes stays in locals on its way round.
     const held = liveAt(b) | loopWrites(b);
     fillAll(held);
-    widen(dirty);
+    widenAll();
     if (loopRounds(b) && !stateBelow(b) && !(fp & FP_LIMIT)) loadLimit();
     setKnown(b, ready | held, ~0, dirty | loopWrites(b), stateBelow(b) ? 0 : fp);
   }
@@ -572,7 +572,7 @@ function goTo(b: u32, taken: u32): void {
   } else if (isMerge(to)) {
     writeBack(~keptAt(to));
     settle();
-    widen(keptAt(to));
+    widenAll();
     setKnown(to, readyAt(to) & ready, keptAt(to), dirtyAt(to) | (dirty & keptAt(to)), fpAt(to) & fp);
     branch(depthOf(to, LABEL_FORWARD));
   } else {

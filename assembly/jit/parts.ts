@@ -142,6 +142,11 @@ export function widen(registers: u64): void {
   fillAll(registers & narrow);
 }
 
+/** At labels: what was ready once stays so, other labels rely on it. */
+export function widenAll(): void {
+  widen(~0);
+}
+
 /** Sees to it that a register's local can be read in conditional code that follows. */
 export function need(r: u32): void {
   if (!r || ready >> r & 1) return;
