@@ -33,6 +33,8 @@ export * from "./devices/uart";
 export * from "./exec/debug";
 export { catchUp, idleTime, skipIdle } from "./exec/idle";
 export { run } from "./exec/run";
+export { jitEntry } from "./jit/module";
+export { L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE, L_STATUS, L_TEMP, L_TLB, L_VA, L_X } from "./jit/parts";
 export { guestRange } from "./mmu/access";
 
 /**

@@ -28,7 +28,7 @@ export const L_TEMP: u32 = 5; //   i64
 export const L_ENTRY: u32 = 6; //  i32
 export const L_STATUS: u32 = 7; // i32
 export const L_TLB: u32 = 8; //    i32: the data bank
-const L_X: u32 = 8; // x1 is local 9
+export const L_X: u32 = 8; // x1 is local 9
 export const LOCALS_END: u32 = L_X + 32;
 
 // Types, as module.ts declares them.

@@ -4,7 +4,7 @@ import { type Abi, readAbi } from "./abi.ts";
 import { Both } from "./both.ts";
 import type { CoreExports, CoreParts, HostCalls } from "./calls.ts";
 import type { EngineName } from "./engine.ts";
-import { type Installer, installer } from "./jit.ts";
+import { type Installer, installer, type Observer } from "./jit.ts";
 
 export type { HostCalls } from "./calls.ts";
 
@@ -79,7 +79,13 @@ export class Core implements CoreParts {
       );
     }
     let core: Core | undefined;
-    const compile = options.engine === "jit" ? installer(() => core!) : undefined;
+    const compile =
+      options.engine === "jit"
+        ? installer(
+            () => core!,
+            observer(host, () => core!.calls),
+          )
+        : undefined;
     const calls = instantiate(module, memory, host, compile).exports as unknown as CoreExports;
     const flags =
       (options.sbi ? abi.MF_SBI : 0) |
@@ -124,6 +130,17 @@ export class Core implements CoreParts {
   setX(hart: number, register: number, value: bigint): void {
     this.setHartU64(hart, this.abi.H_X + register * 8, value);
   }
+}
+
+function observer({ observe }: HostCalls, calls: () => CoreExports): Observer | undefined {
+  return (
+    observe &&
+    ((module, count) =>
+      observe(
+        module,
+        Array.from({ length: count }, (_, i) => calls().jitEntry(i)),
+      ))
+  );
 }
 
 function instantiate(

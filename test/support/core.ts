@@ -28,7 +28,7 @@ export function coreFile(): Promise<string> {
     if (!existsSync(join(root, own))) {
       const partial = `dist/test/core-${process.pid}.partial.wasm`;
       const features = FEATURES.flatMap((name) => ["--enable", name]);
-      await compileTo(partial, "assembly/index.ts", ["--noExportMemory", "--exportStart", "", ...features]);
+      await compileTo(partial, "assembly/index.ts", ["--noExportMemory", "--exportStart", "", "--debug", ...features]);
       renameSync(join(root, partial), join(root, own));
     }
     return join(root, own);
