@@ -104,7 +104,9 @@ export const CT_DECODE: u32 = 5;
 export const CT_CODE_WRITE: u32 = 6;
 export const CT_TLB_FLUSH: u32 = 7;
 export const CT_FP_SLOW: u32 = 8;
-export const CT_COUNT: u32 = 9;
+/** Instructions that compiled code has retired. */
+export const CT_COMPILED: u32 = 9;
+export const CT_COUNT: u32 = 10;
 /** One slot of micro-ops for single steps: see exec/run. */
 export const H_SCRATCH: u32 = (H_COUNTERS + CT_COUNT * 8 + 15) & ~15; // 4 × 8 bytes
 export const H_END: u32 = H_SCRATCH + 32;

@@ -1,7 +1,7 @@
 /** `run`: the one call by which a hart makes progress. */
 
 import {
-  CT_INTERRUPT, CT_TRAP, DEV_MACHINE, EXIT_CRASH, EXIT_NONE, H_INSTRET, H_INSTRET_END, H_LEFT, H_SCRATCH, H_STATE,
+  CT_COMPILED, CT_INTERRUPT, CT_TRAP, DEV_MACHINE, EXIT_CRASH, EXIT_NONE, H_COUNTERS, H_INSTRET, H_INSTRET_END, H_LEFT, H_SCRATCH, H_STATE,
   H_TLB_FETCH, H_TRAP_CAUSE, H_TRAP_TVAL, HART_RUNNING, HART_STOPPED, M_ATTENTION, M_CURRENT, M_EXIT, M_FLAGS, M_HARTS,
   MF_SBI, RUN_BAD, RUN_BUDGET, RUN_DEBUG, RUN_EXIT, RUN_IDLE, RUN_STOPPED, RUN_TRAPS, RUN_WAIT, ST_BUDGET, ST_EVENT, ST_STEP, ST_TRAP,
   ST_WAIT, TLB_FETCH,
@@ -35,12 +35,19 @@ export function run(hart: u32, n: i32): i32 {
   if (hart >= load<u32>(DEV_MACHINE, M_HARTS)) return RUN_BAD;
   if (n <= 0) return RUN_BUDGET;
   const h = hartAt(hart);
+  countCompiled();
+  const why = advance(hart, h, n);
+  const counter = h + H_COUNTERS + CT_COMPILED * 8;
+  store<u64>(counter, load<u64>(counter) + compiled);
+  return why;
+}
+
+function advance(hart: u32, h: usize, n: i32): i32 {
   const goal = load<u64>(h, H_INSTRET) + n;
   let traps = n;
   let limit = goal; // where the inner loop must stop for the timer
   let look = true; // at devices and the clock, before going on
   store<u32>(DEV_MACHINE, hart, M_CURRENT);
-  countCompiled();
   while (true) {
     const done = load<u64>(h, H_INSTRET);
     store<u64>(h, done, H_INSTRET_END);

@@ -13,6 +13,7 @@
 import {
   H_JIT_N, H_TLB_FETCH, JIT_BODIES, JIT_BUFFER, JIT_BUFFER_SIZE, JIT_HINTS, JIT_WORK, JIT_WORK_SIZE, ST_STEP, TLB_FETCH,
 } from "../abi";
+import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
   access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hintCount, hintsFor, hintsStart,
@@ -62,6 +63,11 @@ export let moduleLength: u32 = 0;
 
 export function entryOf(i: u32): u32 {
   return load<u16>(ENTRIES + (i << 1));
+}
+
+/** Guest physical address of the i-th region of the module that was written last, 0 where there is none. */
+export function jitEntry(i: u32): u64 {
+  return i < entries ? pageAddress(pageNumber(page)) + entryOf(i) : 0;
 }
 
 function addEntry(offset: u32): void {

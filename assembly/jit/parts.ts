@@ -31,7 +31,7 @@ export const L_TEMP: u32 = 5; //   i64
 export const L_ENTRY: u32 = 6; //  i32
 export const L_STATUS: u32 = 7; // i32
 export const L_TLB: u32 = 8; //    i32: the data bank
-const L_X: u32 = 8; // x1 is local 9
+export const L_X: u32 = 8; // x1 is local 9
 // In regions with floating point:
 const L_F: u32 = L_X + 32; //      f64: f0..f31
 const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers

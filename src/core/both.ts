@@ -88,6 +88,7 @@ export class Both {
     };
     this.primaryHost = {
       ...clocks,
+      ...(host.observe && { observe: host.observe }),
       mmioRead: (device, offset, size) =>
         this.#record({ kind: "load", device, offset, size, value: 0n, effects: [] }, (access) => {
           // As the guest gets it: a device may answer with more.

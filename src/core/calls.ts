@@ -11,6 +11,12 @@ export interface HostCalls {
   /** Load of `size` (1, 2, 4, 8) bytes from the device with this id on the bus. */
   mmioRead(device: number, offset: number, size: number): bigint;
   mmioWrite(device: number, offset: number, size: number, value: bigint): void;
+  /**
+   * Sees each module of regions before it is compiled.
+   * @param regions guest physical addresses of the regions, by the functions' order
+   * @returns the bytes to compile
+   */
+  observe?(module: Uint8Array<ArrayBuffer>, regions: readonly bigint[]): Uint8Array<ArrayBuffer>;
 }
 
 /** The core's calls, as assembly/index.ts documents them. */
@@ -23,6 +29,7 @@ export interface CoreExports {
   romRange(offset: number, size: number): number;
   htifWatch(tohost: bigint, fromhost: bigint): number;
   hartChanged(hart: number): void;
+  jitEntry(region: number): bigint;
   debugTranslate(hart: number, va: bigint): bigint;
   debugBreak(va: bigint): number;
   debugUnbreak(va: bigint): number;

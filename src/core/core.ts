@@ -5,7 +5,7 @@ import { Both } from "./both.ts";
 import type { CoreExports, CoreParts, HostCalls } from "./calls.ts";
 import type { EngineName } from "./engine.ts";
 import { probeFeatures } from "./features.ts";
-import { type Compile, compileNow, RegionHost } from "./jit.ts";
+import { type Compile, compileNow, type Observer, RegionHost } from "./jit.ts";
 
 export type { HostCalls } from "./calls.ts";
 
@@ -82,7 +82,14 @@ export class Core implements CoreParts {
       );
     }
     let core: Core | undefined;
-    const regions = options.engine === "jit" ? new RegionHost(() => core!, options.compile ?? compileNow) : undefined;
+    const regions =
+      options.engine === "jit"
+        ? new RegionHost(
+            () => core!,
+            options.compile ?? compileNow,
+            observer(host, () => core!.calls),
+          )
+        : undefined;
     const calls = instantiate(module, memory, host, regions).exports as unknown as CoreExports;
     const flags =
       (options.sbi ? abi.MF_SBI : 0) |
@@ -130,6 +137,16 @@ export class Core implements CoreParts {
 }
 
 const NO_REGIONS = { compile: () => -1, place: () => -1, forget: () => {} };
+function observer({ observe }: HostCalls, calls: () => CoreExports): Observer | undefined {
+  return (
+    observe &&
+    ((module, count) =>
+      observe(
+        module,
+        Array.from({ length: count }, (_, i) => calls().jitEntry(i)),
+      ))
+  );
+}
 
 function instantiate(
   module: WebAssembly.Module,

@@ -36,6 +36,9 @@ const REFUSED = -1;
 /** The table grows by so many at a time: every instance's copy of it grows too. */
 const TABLE_STEP = 128;
 
+/** Sees a module of so many regions before it is compiled, and gives the bytes to compile. */
+export type Observer = (module: Uint8Array<ArrayBuffer>, count: number) => Uint8Array<ArrayBuffer>;
+
 interface Asked {
   readonly region: number;
   readonly count: number;
@@ -46,13 +49,15 @@ interface Asked {
 export class RegionHost {
   readonly #core: () => JitCore;
   readonly #compile: Compile;
+  readonly #observe: Observer;
   readonly #asked = new Map<number, Asked>();
   /** Length of the table without regions. */
   #base: number | undefined;
 
-  constructor(core: () => JitCore, compile: Compile) {
+  constructor(core: () => JitCore, compile: Compile, observe: Observer = (module) => module) {
     this.#core = core;
     this.#compile = compile;
+    this.#observe = observe;
   }
 
   readonly compile = (address: number, length: number, region: number, count: number, ticket: number): number => {
@@ -64,7 +69,7 @@ export class RegionHost {
     const asked: Asked = { region, count };
     let waiting = true;
     let done = false;
-    this.#compile(bytes.slice(from, from + size), (module) => {
+    this.#compile(this.#observe(bytes.slice(from, from + size), count), (module) => {
       asked.module = module;
       done = true;
       if (waiting) return;

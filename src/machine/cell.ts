@@ -84,6 +84,8 @@ export interface DebugRounds {
 /** Engine counters, summed over harts. */
 export interface CellCounters {
   readonly instructions: number;
+  /** Of them, those that compiled code has retired; the interpreter did the rest. */
+  readonly compiledInstructions: number;
   readonly tlbMisses: number;
   readonly pageWalks: number;
   readonly traps: number;
@@ -91,8 +93,9 @@ export interface CellCounters {
   readonly mmio: number;
   readonly codeWrites: number;
   readonly tlbFlushes: number;
-  /** Regions compiled by the JIT so far, and the bytes of their modules. */
+  /** Regions compiled by the JIT so far, those of them since all were last dropped, and the bytes of all their modules. */
   readonly regions: number;
+  readonly regionsAlive: number;
   readonly regionBytes: number;
   /** How often all regions were dropped because they had become too many. */
   readonly evictions: number;
@@ -309,6 +312,7 @@ export class Cell {
     };
     return {
       instructions: Number(this.retired),
+      compiledInstructions: sum(abi.CT_COMPILED, earlier?.compiledInstructions),
       tlbMisses: sum(abi.CT_TLB_MISS, earlier?.tlbMisses),
       pageWalks: sum(abi.CT_WALK, earlier?.pageWalks),
       traps: sum(abi.CT_TRAP, earlier?.traps),
@@ -317,6 +321,7 @@ export class Cell {
       codeWrites: sum(abi.CT_CODE_WRITE, earlier?.codeWrites),
       tlbFlushes: sum(abi.CT_TLB_FLUSH, earlier?.tlbFlushes),
       regions: this.core.machineU32(abi.M_JIT_TOTAL),
+      regionsAlive: this.core.machineU32(abi.M_JIT_REGIONS),
       regionBytes: this.core.machineU32(abi.M_JIT_CODE),
       evictions: this.core.machineU32(abi.M_JIT_EVICTIONS),
     };

@@ -34,6 +34,7 @@ const SRC: Record<string, readonly string[]> = {
   images: ["backends", "machine"],
   snapshot: ["backends", "core", "devices", "machine"],
   debug: ["core", "isa", "machine"],
+  profile: ["core", "isa"],
   hypervisor: ["backends", "core", "debug", "devices", "isa", "machine", "snapshot"],
   process: ["backends", "core", "isa"],
   host: ["backends", "core", "devices", "hypervisor", "images", "machine"],
@@ -44,7 +45,18 @@ const SRC: Record<string, readonly string[]> = {
 const ENTRIES = new Set(["node", "browser", "cli", "web", "index", "fuzz"]);
 
 /** Rooms that run in a browser as well as in Node. */
-const SHARED = new Set(["isa", "backends", "core", "devices", "machine", "hypervisor", "snapshot", "process", "debug"]);
+const SHARED = new Set([
+  "isa",
+  "backends",
+  "core",
+  "devices",
+  "machine",
+  "hypervisor",
+  "snapshot",
+  "process",
+  "debug",
+  "profile",
+]);
 /** Tools in those rooms, which only ever run in Node; their templates hold imports of assembly/ as text. */
 const TOOL = /^isa\/generate-/;
 

@@ -88,9 +88,11 @@ describe("a machine that runs Debian", () => {
     expect(seconds.cpu).toBeGreaterThan(0);
     expect(mips).toBeCloseTo(instructions / seconds.cpu / 1e6, 6);
     expect(peakMemoryBytes).toBeGreaterThan(64 << 20);
-    const { regions, regionBytes, evictions, ...rest } = counters;
+    const { regions, regionsAlive, regionBytes, evictions, compiledInstructions, ...rest } = counters;
     // The interpreter has none.
-    expect([regions > 0, regionBytes > 0]).toEqual(Array(2).fill(testEngine() !== "interpreter"));
+    const ofTheJit = [regions, regionsAlive, regionBytes, compiledInstructions];
+    expect(ofTheJit.map((count) => count > 0)).toEqual(Array(4).fill(testEngine() !== "interpreter"));
+    expect(compiledInstructions).toBeLessThan(instructions);
     expect(evictions).toBe(0);
     for (const [name, count] of Object.entries(rest)) expect([name, count > 0]).toEqual([name, true]);
     expect(counters.pageWalks).toBeLessThan(instructions);

@@ -36,6 +36,7 @@ export class ScriptedExecutor implements RemoteExecutor {
 
 const COUNTERS = {
   instructions: 1000,
+  compiledInstructions: 1,
   tlbMisses: 1,
   pageWalks: 1,
   traps: 1,
@@ -44,6 +45,7 @@ const COUNTERS = {
   codeWrites: 1,
   tlbFlushes: 1,
   regions: 1,
+  regionsAlive: 1,
   regionBytes: 1,
   evictions: 1,
 };

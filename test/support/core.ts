@@ -28,13 +28,8 @@ export function coreFile(): Promise<string> {
     if (!existsSync(join(root, own))) {
       const partial = `dist/test/core-${process.pid}.partial.wasm`;
       const features = FEATURES.flatMap((name) => ["--enable", name]);
-      await compileTo(partial, "assembly/index.ts", [
-        "--noExportMemory",
-        "--exportTable",
-        "--exportStart",
-        "",
-        ...features,
-      ]);
+      const flags = ["--noExportMemory", "--exportTable", "--exportStart", "", "--debug", ...features];
+      await compileTo(partial, "assembly/index.ts", flags);
       renameSync(join(root, partial), join(root, own));
     }
     return join(root, own);

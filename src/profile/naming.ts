@@ -1,0 +1,62 @@
+/** What the numbers in a core's regions are called. */
+
+import type { Abi } from "../core/abi.ts";
+import { FLOAT_REGISTERS, INTEGER_REGISTERS } from "../isa/registers.ts";
+import type { Naming } from "./wasm-text.ts";
+
+/** The translator's locals by their constants' names; those of the registers are behind L_X. */
+const LOCALS = /^L_(?!X$)/;
+/** Constants of the hart's layout that are no field. */
+const NO_FIELD = /^H_(END|BANKS)$/;
+
+/**
+ * @param abi     the core's constants
+ * @param inTable the name of the core's function at a place in its table
+ */
+export function namingOf(abi: Abi, inTable: (index: number) => string | undefined): Naming {
+  const entries = Object.entries(abi);
+  const locals = new Map(
+    entries.filter(([name]) => LOCALS.test(name)).map(([name, index]) => [index, name.slice(2).toLowerCase()]),
+  );
+  const fields = entries.filter(([name]) => name.startsWith("H_") && !NO_FIELD.test(name)).sort((a, b) => b[1] - a[1]);
+  return {
+    local: (index) => locals.get(index) ?? INTEGER_REGISTERS[index - abi.L_X!],
+    offset: (offset, base) => (base === "$hart" ? fieldName(abi, fields, offset) : tlbName(abi, offset)),
+    constant: (value) => within(abi, "JIT_UOPS", value),
+    inTable: (index) => {
+      const name = inTable(index);
+      return name === undefined ? undefined : `$${plain(name)}`;
+    },
+    // The last argument: the handler's place in the table, and the instruction's size above it.
+    argument: (callee, position, value) => {
+      const handler = callee === "$jitCall" && position === 3 ? inTable(value & 0xff_ffff) : undefined;
+      return handler === undefined ? undefined : `$${plain(handler)}|${value >>> 24}<<24`;
+    },
+  };
+}
+
+/** A function's own name, without its file's. */
+const plain = (name: string): string => name.slice(name.lastIndexOf("/") + 1);
+
+function fieldName(abi: Abi, fields: readonly [string, number][], offset: number): string | undefined {
+  if (offset >= abi.H_END!) return undefined;
+  const field = fields.find(([, at]) => at <= offset);
+  if (!field) return undefined;
+  const more = offset - field[1];
+  const registers = field[0] === "H_X" ? INTEGER_REGISTERS : field[0] === "H_F" ? FLOAT_REGISTERS : undefined;
+  const register = registers?.[more >> 3];
+  if (register !== undefined) return `${field[0]}.${register}${plus(more & 7)}`;
+  return field[0] + plus(more);
+}
+
+function tlbName(abi: Abi, offset: number): string | undefined {
+  const name = ["TLB_FETCH", "TLB_STORE"].find((bank) => offset >= abi[bank]! && offset < abi[bank]! + abi.TLB_STORE!);
+  return name === undefined ? undefined : name + plus(offset - abi[name]!);
+}
+
+function within(abi: Abi, name: string, value: number): string | undefined {
+  const offset = (value >>> 0) - abi[name]!;
+  return offset >= 0 && offset < abi[`${name}_SIZE`]! ? name + plus(offset) : undefined;
+}
+
+const plus = (n: number): string => (n === 0 ? "" : `+${n}`);
