@@ -5,6 +5,7 @@
  */
 
 import type { Entropy } from "../backends/entropy.ts";
+import type { HostCalls } from "../core/calls.ts";
 import { Core } from "../core/core.ts";
 import type { EngineName } from "../core/engine.ts";
 import { coreDevices } from "../devices/core-devices.ts";
@@ -48,6 +49,8 @@ export interface CellHost {
   wake?(): void;
   /** Lines of the execution trace, if it is traced. */
   trace?(text: string): void;
+  /** As the core's host is told of compiled regions. */
+  observe?: HostCalls["observe"];
 }
 
 /** How a machine ended. */
@@ -156,6 +159,7 @@ export class Cell {
         wallclock: () => host.wallclock(),
         mmioRead: (device, offset, size) => this.#transport(device)?.read(offset, size) ?? 0n,
         mmioWrite: (device, offset, size, value) => this.#transport(device)?.write(offset, size, value),
+        ...(host.observe && { observe: host.observe }),
       },
     );
     const { calls, abi, memory } = this.core;
