@@ -50,6 +50,8 @@ export {
 } from "./images/index.ts";
 export { BootError } from "./machine/boot.ts";
 export type { CellCounters } from "./machine/cell.ts";
+export type { CpuProfile, GuestProfile } from "./profile/profile.ts";
+export type { RegionRecord } from "./profile/recorder.ts";
 export { SnapshotError } from "./snapshot/format.ts";
 
 export interface MachineOptions {
@@ -83,6 +85,8 @@ export interface MachineOptions {
   readonly progress?: (progress: ImageProgress) => void;
   /** Gives up provisioning. */
   readonly signal?: AbortSignal;
+  /** Samples the machine's executor until it has ended; see `profile`. Not with the engine "both". */
+  readonly profiled?: boolean;
   /** Takes the trace: a line for each instruction that retires. A promise makes the guest wait. */
   readonly trace?: (text: string) => void | Promise<void>;
 }
@@ -109,7 +113,10 @@ export class Machine extends BaseMachine {
     const deterministic = options.deterministic ?? false;
     const plan = planBoot({ ...boot, memoryBytes, harts, gunzip, fdt: { rngSeed: bootSeed(deterministic) } });
     const sbi = boot.bios === "builtin";
-    const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced: options.trace !== undefined };
+    const traced = options.trace !== undefined;
+    const profiled = options.profiled ?? false;
+    if (profiled && engine === "both") throw new MachineError("The engine both can't be profiled; choose another.");
+    const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { boot, load, save } from "./commands/boot.ts";
 import { pullImages, removeImages, showImages } from "./commands/image.ts";
+import { profile } from "./commands/profile.ts";
 import { CliError, describeError, type EndingSignal, FAILED, SIGNALS, signalStatus } from "./exit.ts";
 import { runProgram } from "./program.ts";
 
@@ -45,6 +46,7 @@ async function main(): Promise<never> {
         boot: (image, flags) => boot(image, flags, signal),
         save: (file, image, flags) => save(file, image, flags, signal),
         load: (file, flags) => load(file, flags, signal),
+        profile: (image, flags) => profile(image, flags, signal),
         pull: (names, flags) => pullImages(names, flags, signal),
         list: showImages,
         remove: removeImages,

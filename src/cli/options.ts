@@ -31,6 +31,12 @@ export function parseHarts(text: string): number {
   return harts;
 }
 
+/** @returns a whole number, 0 or more */
+export function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("it must be a whole number");
+  return Number(text);
+}
+
 /** @returns the name of an engine that there is */
 export function parseEngine(text: string): EngineName {
   const engine = ENGINES.find((name) => name === text);

@@ -5,6 +5,7 @@ import { ENGINES, type EngineName } from "../core/engine.ts";
 import { CliError } from "./exit.ts";
 import {
   MAX_HARTS,
+  parseCount,
   parseEngine,
   parseHarts,
   parseMemory,
@@ -41,6 +42,17 @@ export interface BootFlags {
   readonly mirror?: string;
 }
 
+export interface ProfileFlags extends BootFlags {
+  /** Milliseconds. */
+  readonly seconds?: number;
+  /** How many regions are shown. */
+  readonly regions: number;
+  /** Their code as well. */
+  readonly code?: boolean;
+  /** Where the raw profile goes. */
+  readonly raw?: string;
+}
+
 /** Those that don't say what machine it is. */
 export type RunFlags = Pick<
   BootFlags,
@@ -52,6 +64,7 @@ export interface Actions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
   save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
   load(file: string, flags: RunFlags): Promise<number>;
+  profile(image: string | undefined, flags: ProfileFlags): Promise<number>;
   pull(names: string[], flags: { mirror?: string; suite?: string }): Promise<number>;
   list(flags: { json?: boolean }): Promise<number>;
   remove(names: string[]): Promise<number>;
@@ -100,6 +113,14 @@ export async function runProgram(
       status = await actions.load(file, flags);
     });
   for (const option of runOptions()) load.addOption(option);
+
+  const profile = command(wardian.command("profile"))
+    .description("Boot a guest and show at its end where its time went.")
+    .argument("[IMAGE]", "as of boot")
+    .action(async (image: string | undefined, flags: ProfileFlags) => {
+      status = await actions.profile(image, flags);
+    });
+  for (const option of [...machineOptions(), ...runOptions(), ...profileOptions()]) profile.addOption(option);
 
   const image = command(wardian.command("image")).description("Manage the images that can be booted by name.");
   command(image.command("pull"))
@@ -166,6 +187,15 @@ function runOptions(): Option[] {
       .argParser(parsePort)
       .conflicts("trace"),
     new Option("--gdb-wait", "with --gdb: stand still until GDB lets the guest go").implies({ gdb: 0 }),
+  ];
+}
+
+function profileOptions(): Option[] {
+  return [
+    new Option("--seconds <S>", "end with 0 after so many seconds from the start").argParser(parseTimeout),
+    new Option("--regions <N>", "show so many of the hottest compiled regions").argParser(parseCount).default(10),
+    new Option("--code", "with their code, as it was and as WebAssembly"),
+    text("--raw <FILE>", "write all samples, to be opened by Chrome's developer tools (.cpuprofile)"),
   ];
 }
 

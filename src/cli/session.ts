@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly expect?: RegExp;
   /** Milliseconds. */
   readonly timeout?: number;
+  /** Milliseconds after which the run ends well. */
+  readonly seconds?: number;
   readonly log?: RunLog;
   /** Takes the statistics at the end, one line of JSON. */
   readonly stats?: (text: string) => void;
@@ -50,10 +52,10 @@ export class Session {
    * @throws CliError
    */
   async run(): Promise<number> {
-    const { log, signal, timeout } = this.#options;
+    const { log, signal, timeout, seconds } = this.#options;
     const aborted = () => this.#fail(signal.reason);
     signal.addEventListener("abort", aborted);
-    let timer: NodeJS.Timeout | undefined;
+    const timers: NodeJS.Timeout[] = [];
     try {
       signal.throwIfAborted();
       this.#connect();
@@ -61,7 +63,8 @@ export class Session {
       log?.event("started");
       // Its end is told by `exited` as well, also when that comes first.
       const started = this.#machine.start().then(() => this.#guest());
-      if (timeout !== undefined) timer = setTimeout(() => this.#timedOut(timeout), timeout);
+      if (timeout !== undefined) timers.push(setTimeout(() => this.#timedOut(timeout), timeout));
+      if (seconds !== undefined) timers.push(setTimeout(() => this.#end(OK), seconds));
       const status = await Promise.race([this.#ended, started]);
       if (status === OK) await this.#options.finish?.();
       log?.event(`ends with status ${status}`);
@@ -70,7 +73,7 @@ export class Session {
       log?.event(`ends: ${error instanceof Error ? error.message : error}`);
       throw error;
     } finally {
-      clearTimeout(timer);
+      for (const timer of timers) clearTimeout(timer);
       signal.removeEventListener("abort", aborted);
       await this.#close();
     }

@@ -7,6 +7,8 @@
 import type { Entropy } from "../backends/entropy.ts";
 import { DebugSession } from "../debug/session.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
+import type { Profiler } from "../profile/profile.ts";
+import { Recorder } from "../profile/recorder.ts";
 import { restoreCell, saveCell } from "../snapshot/snapshot.ts";
 import {
   type Answer,
@@ -29,6 +31,8 @@ export interface ExecutorHost {
   soon(callback: () => void): void;
   /** Calls back after some milliseconds. @returns cancels it */
   later(milliseconds: number, callback: () => void): () => void;
+  /** Starts to sample this thread; where there is no profiler, nothing is sampled. */
+  profiler?(): Profiler;
 }
 
 /** Milliseconds that a cell runs before others, and messages, have their turn. */
@@ -55,6 +59,9 @@ interface Running {
   /** Sinks of commands that wait for the owner, by stream. */
   readonly waiting: Map<Stream, (() => void)[]>;
   debug: DebugSession | undefined;
+  /** If it is profiled. */
+  readonly recorder: Recorder | undefined;
+  profiler: Profiler | undefined;
 }
 
 export class Executor {
@@ -99,6 +106,7 @@ export class Executor {
         case "resume":
           if (vm.state === "ready" || vm.state === "paused") {
             vm.state = "running";
+            if (vm.recorder) vm.profiler ??= this.#host.profiler?.();
             this.#resume(vm);
           }
           this.#answer(vm, call, undefined);
@@ -119,6 +127,7 @@ export class Executor {
           break;
         case "stop":
           this.#cells.delete(vm.id);
+          this.#profiled(vm);
           vm.debug?.ended();
           vm.cell.agent.close("The machine was stopped.");
           this.#answer(vm, call, undefined);
@@ -157,6 +166,7 @@ export class Executor {
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
     let vm: Running | undefined;
+    const recorder = spec.profiled ? new Recorder(() => vm!.cell.core) : undefined;
     try {
       const cell = new Cell(module, spec, {
         now: this.#host.now,
@@ -164,6 +174,7 @@ export class Executor {
         entropy: this.#host.entropy(spec.deterministic),
         console: (bytes) => vm && this.#output(vm, "console", bytes),
         wake: () => vm && this.#wake(vm),
+        ...(recorder && { observe: recorder.observe }),
         ...(spec.traced ? { trace: (text: string) => vm && this.#trace(vm, text) } : {}),
       });
       cell.pause(); // its time begins with start
@@ -179,6 +190,8 @@ export class Executor {
         typed: [],
         waiting: new Map(),
         debug: undefined,
+        recorder,
+        profiler: undefined,
       };
       this.#cells.set(id, vm);
       this.#wire.post({ type: "created", vm: id });
@@ -331,9 +344,16 @@ export class Executor {
     }
     // Its memory goes with it.
     this.#cells.delete(vm.id);
+    this.#profiled(vm);
     vm.debug?.ended(exit);
     vm.cell.agent.close();
     this.#wire.post({ type: "exit", vm: vm.id, exit, counters: vm.cell.counters() });
+  }
+
+  /** What was sampled of a cell that is at its end. */
+  #profiled({ id, recorder, profiler }: Running): void {
+    if (recorder && profiler)
+      this.#wire.post({ type: "profile", vm: id, profile: { cpu: profiler.stop(), regions: recorder.regions } });
   }
 }
 

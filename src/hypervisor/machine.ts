@@ -1,6 +1,7 @@
 /** A virtual machine as its owner sees it: calls and events, while an executor runs it elsewhere. */
 
 import type { CellCounters, Exit as CellExit } from "../machine/cell.ts";
+import type { GuestProfile } from "../profile/profile.ts";
 import { ConsoleText } from "./expect.ts";
 import type { ExecutorLink } from "./link.ts";
 import type { Answer, CellSpec, Report, Request, Stream } from "./protocol.ts";
@@ -133,6 +134,7 @@ export class Machine {
   #startedAt: { wall: number; cpu: number } | undefined;
   #endedAt: { wall: number; cpu: number } | undefined;
   #firstByteAt: number | undefined;
+  #profile: GuestProfile | undefined;
 
   protected constructor(
     link: ExecutorLink,
@@ -278,6 +280,11 @@ export class Machine {
     }
   }
 
+  /** Of a machine that is profiled and has ended: where its executor's time went. */
+  get profile(): GuestProfile | undefined {
+    return this.#profile;
+  }
+
   /** What the machine has done so far, or did until it ended. */
   async stats(): Promise<MachineStats> {
     const counters = this.#counters ?? ((await this.#call({ type: "counters" })) as CellCounters);
@@ -359,6 +366,9 @@ export class Machine {
         this.#deliver("console", 0, () => {
           for (const listener of this.#events.reset) listener();
         });
+        break;
+      case "profile":
+        this.#profile = report.profile;
         break;
       case "exit":
         this.#counters = report.counters;

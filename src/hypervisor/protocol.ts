@@ -6,6 +6,7 @@
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, Exit } from "../machine/cell.ts";
+import type { GuestProfile } from "../profile/profile.ts";
 import type { Snapshot } from "../snapshot/format.ts";
 
 /** What a cell is made from: a boot plan, or a snapshot (which fits the rest). */
@@ -18,6 +19,8 @@ export interface CellSpec {
   readonly deterministic: boolean;
   readonly traced: boolean;
   readonly engine?: EngineName;
+  /** Its executor's thread is sampled from the start to the end. */
+  readonly profiled?: boolean;
 }
 
 /** Which output an acknowledgement is for; each stream has credit of its own. */
@@ -88,6 +91,8 @@ export type Report =
   /** What the debugger is told. */
   | { readonly type: "debug-output"; readonly vm: number; readonly bytes: Uint8Array }
   | { readonly type: "reset"; readonly vm: number }
+  /** Of a cell that is profiled, before it is said to be gone. */
+  | { readonly type: "profile"; readonly vm: number; readonly profile: GuestProfile }
   | { readonly type: "exit"; readonly vm: number; readonly exit: Exit; readonly counters: CellCounters };
 
 /** The two ends of a wire between threads. */

@@ -5,6 +5,7 @@
  */
 
 import type { Entropy } from "../backends/entropy.ts";
+import type { HostCalls } from "../core/calls.ts";
 import { Core } from "../core/core.ts";
 import type { EngineName } from "../core/engine.ts";
 import { type Compile, compileLater, compileNow } from "../core/jit.ts";
@@ -51,6 +52,8 @@ export interface CellHost {
   trace?(text: string): void;
   /** How the JIT's modules are compiled; a deterministic machine's at once unless told, others' while they run on. */
   compile?: Compile;
+  /** As the core's host is told of compiled regions. */
+  observe?: HostCalls["observe"];
 }
 
 /** How a machine ended. */
@@ -162,6 +165,7 @@ export class Cell {
         wallclock: () => host.wallclock(),
         mmioRead: (device, offset, size) => this.#transport(device)?.read(offset, size) ?? 0n,
         mmioWrite: (device, offset, size, value) => this.#transport(device)?.write(offset, size, value),
+        ...(host.observe && { observe: host.observe }),
       },
     );
     const { calls, abi, memory } = this.core;

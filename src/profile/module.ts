@@ -159,7 +159,7 @@ function readNames(section: Reader, names: Map<number, string>): void {
 }
 
 /** A module that has no names, with a section of names for its functions behind it. */
-export function withNames(module: Uint8Array, names: readonly string[]): Uint8Array {
+export function withNames(module: Uint8Array, names: readonly string[]): Uint8Array<ArrayBuffer> {
   const text = new TextEncoder();
   const name = (string: string) => {
     const bytes = text.encode(string);

@@ -35,9 +35,9 @@ const SRC: Record<string, readonly string[]> = {
   snapshot: ["backends", "core", "devices", "machine"],
   debug: ["core", "isa", "machine"],
   profile: ["core", "isa"],
-  hypervisor: ["backends", "core", "debug", "devices", "isa", "machine", "snapshot"],
+  hypervisor: ["backends", "core", "debug", "devices", "isa", "machine", "profile", "snapshot"],
   process: ["backends", "core", "isa"],
-  host: ["backends", "core", "devices", "hypervisor", "images", "machine"],
+  host: ["backends", "core", "devices", "hypervisor", "images", "machine", "profile"],
   build: [],
   oracle: ["images", "machine"],
 };

@@ -51,7 +51,7 @@ async function parse(...args: string[]): Promise<{ called: unknown[]; written: s
       called.push(name, ...values);
       return 3;
     };
-  const names = ["boot", "save", "load", "pull", "list", "remove"];
+  const names = ["boot", "save", "load", "profile", "pull", "list", "remove"];
   const actions = Object.fromEntries(names.map((name) => [name, action(name)]));
   const status = await runProgram(args, actions as unknown as Actions, "1.2.3", (text) => {
     written += text;
@@ -98,6 +98,20 @@ describe("the program", () => {
       { exec: "ls" },
     ]);
     await expect(parse("snapshot", "load", "f", "--memory", "1G")).rejects.toThrow(/unknown option/);
+  });
+
+  test("profiles", async () => {
+    expect((await parse("profile", "debian", "--engine", "jit")).called.slice(0, 3)).toEqual([
+      "profile",
+      "debian",
+      { engine: "jit", regions: 10 },
+    ]);
+    const all = ["--seconds", "2", "--regions", "0", "--code", "--raw", "f", "--harts", "2"];
+    expect((await parse("profile", ...all)).called.slice(1, 3)).toEqual([
+      undefined,
+      { seconds: 2000, regions: 0, code: true, raw: "f", harts: 2 },
+    ]);
+    await expect(parse("profile", "--dump-dtb", "f")).rejects.toThrow(/unknown option/);
   });
 
   test("manages images", async () => {

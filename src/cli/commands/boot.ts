@@ -40,16 +40,21 @@ export function load(path: string, flags: RunFlags, signal: AbortSignal): Promis
   return run(flags, (trace) => Machine.restore(path, restoreOptions(flags, trace)), { signal });
 }
 
-interface Whole {
+export interface Whole {
   readonly signal: AbortSignal;
+  /** Milliseconds after which the run ends well. */
+  readonly seconds?: number;
+  /** What is done with the machine while it is still there, if the run ends well. */
   readonly finish?: (machine: Machine) => Promise<void>;
+  /** What is done when it has ended, in whatever way. */
+  readonly ended?: (machine: Machine) => Promise<void>;
 }
 
 /** Makes a machine and runs it to its end, with the files that the flags name. */
-async function run(
+export async function run(
   flags: BootFlags,
   make: (trace: OutputFile | undefined) => Promise<Machine>,
-  { signal, finish }: Whole,
+  { signal, seconds, finish, ended }: Whole,
 ): Promise<number> {
   // Before anything that takes long: what can't be written is told at once.
   const files: OutputFile[] = [];
@@ -77,10 +82,15 @@ async function run(
       ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
       ...(log === undefined ? {} : { log: new RunLog(log) }),
       ...(stats === undefined ? {} : { stats: (text) => void stats.write(text) }),
+      ...(seconds === undefined ? {} : { seconds }),
       ...(finish === undefined ? {} : { finish: () => finish(machine) }),
       signal,
     });
-    return await session.run();
+    try {
+      return await session.run();
+    } finally {
+      await ended?.(machine);
+    }
   } finally {
     for (const file of files) await file.close();
   }
@@ -109,11 +119,13 @@ function traceInto(file: OutputFile): (text: string) => void | Promise<void> {
   };
 }
 
-async function makeMachine(
+/** @param more options that aren't boot's */
+export async function makeMachine(
   image: string | undefined,
   flags: BootFlags,
   trace: OutputFile | undefined,
   signal: AbortSignal,
+  more: MachineOptions = {},
 ): Promise<Machine> {
   const progress = new StepProgress();
   const name = image ?? (flags.kernel === undefined ? DEFAULT_IMAGE : undefined);
@@ -124,6 +136,7 @@ async function makeMachine(
     progress: (step) => progress.update(step),
     signal,
     ...(trace && { trace: traceInto(trace) }),
+    ...more,
   };
   try {
     return await Machine.create(options);

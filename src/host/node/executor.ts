@@ -4,6 +4,7 @@ import { parentPort } from "node:worker_threads";
 import { Executor } from "../../hypervisor/executor.ts";
 import type { Report, Request, Wire } from "../../hypervisor/protocol.ts";
 import { fixedEntropy, systemEntropy } from "./entropy.ts";
+import { startProfiler } from "./profiler.ts";
 
 const port = parentPort;
 if (port) {
@@ -18,6 +19,7 @@ if (port) {
     // Date.now has a grain of a millisecond; between two of its steps the monotonic clock goes on.
     wallclock: () => wallNow(start) * 1e6,
     entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
+    profiler: startProfiler,
     soon: (callback) => setImmediate(callback),
     later: (milliseconds, callback) => {
       const timer = setTimeout(callback, milliseconds);
