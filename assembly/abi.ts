@@ -91,7 +91,7 @@ export const H_TLB_GEN: u32 = H_BANK_CLOCK + 4;
 export const H_JIT_N: u32 = H_TLB_GEN + 4;
 /** u32: ST_*, with which compiled code leaves when its answer says so. */
 export const H_JIT_STATUS: u32 = H_JIT_N + 4;
-/** u64: where helpers of compiled code leave a loaded value. */
+/** u64: where the helper of compiled code leaves what L_LIMIT is now (jit/parts). */
 export const H_JIT_VALUE: u32 = H_JIT_STATUS + 4;
 export const H_OPAQUE: u32 = H_JIT_VALUE + 8; // u64: SBI hart_start's opaque
 export const H_COUNTERS: u32 = H_OPAQUE + 8; // engine counters, CT_* × u64

@@ -99,10 +99,8 @@ function name(length: u32, a: u64): void {
 function types(): void {
   byte(1);
   const s = size();
-  unsigned(4);
+  unsigned(2);
   byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I64); byte(I32); unsigned(1); byte(I64);
-  byte(0x60); unsigned(4); byte(I32); byte(I64); byte(I32); byte(I32); unsigned(1); byte(I32);
-  byte(0x60); unsigned(5); byte(I32); byte(I64); byte(I32); byte(I64); byte(I32); unsigned(1); byte(I32);
   byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I32); byte(I32); unsigned(1); byte(I32);
   sized(s);
 }

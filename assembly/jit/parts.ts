@@ -42,9 +42,7 @@ const TEMPS: u32 = 10;
 
 // Types, as module.ts declares them.
 export const T_REGION: u32 = 0;
-export const T_LOAD: u32 = 1;
-export const T_STORE: u32 = 2;
-export const T_CALL: u32 = 3;
+export const T_CALL: u32 = 1;
 
 export const SINK: u32 = 32;
 
