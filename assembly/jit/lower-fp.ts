@@ -33,16 +33,16 @@ const F64_LT: u8 = 0x63;
 const F64_GT: u8 = 0x64;
 const F64_LE: u8 = 0x65;
 // Of binary32; the same of binary64 is 14 further.
-const ABS: u8 = 0x8b;
-const NEG: u8 = 0x8c;
-const SQRT: u8 = 0x91;
-const ADD: u8 = 0x92;
-const SUB: u8 = 0x93;
-const MUL: u8 = 0x94;
-const DIV: u8 = 0x95;
-const MIN: u8 = 0x96;
-const MAX: u8 = 0x97;
-const COPYSIGN: u8 = 0x98;
+const F32_ABS: u8 = 0x8b;
+const F32_NEG: u8 = 0x8c;
+const F32_SQRT: u8 = 0x91;
+const F32_ADD: u8 = 0x92;
+const F32_SUB: u8 = 0x93;
+const F32_MUL: u8 = 0x94;
+const F32_DIV: u8 = 0x95;
+const F32_MIN: u8 = 0x96;
+const F32_MAX: u8 = 0x97;
+const F32_COPYSIGN: u8 = 0x98;
 const TO_64: u8 = 14;
 const I32_TRUNC_F64_S: u8 = 0xaa;
 const I32_TRUNC_F64_U: u8 = 0xab;
@@ -276,7 +276,7 @@ function arithmetic(code: u8, result: u8, operands: u32, zero: u32, offset: i32)
 
 function splat(r: u32, negated: bool): void {
   f(r);
-  if (negated) is64(NEG);
+  if (negated) is64(F32_NEG);
   byte(SIMD);
   byte(0x14);
 }
@@ -309,83 +309,83 @@ function split(high: u32, lower: u32, v: u32, r: i32): void {
   if (r < 0) get(v);
   else f(r);
   f64c(134217729);
-  is64(MUL);
+  is64(F32_MUL);
   tee(high);
   get(high);
   if (r < 0) get(v);
   else f(r);
-  is64(SUB);
-  is64(SUB);
+  is64(F32_SUB);
+  is64(F32_SUB);
   set(high);
   if (r < 0) get(v);
   else f(r);
   get(high);
-  is64(SUB);
+  is64(F32_SUB);
   set(lower);
 }
 
 function product(a: u32, b: u32): void {
   get(a);
   get(b);
-  is64(MUL);
+  is64(F32_MUL);
 }
 
 /** The same without: as fp/nearest's `fusedNearest64`, which says why. NaN where this can't tell. */
 function fuse(negateProduct: bool, negateAddend: bool): void {
   f(opB);
-  if (negateProduct) is64(NEG);
+  if (negateProduct) is64(F32_NEG);
   tee(L_XV);
   f(second());
-  is64(MUL);
+  is64(F32_MUL);
   tee(L_P);
   f(third());
-  if (negateAddend) is64(NEG);
+  if (negateAddend) is64(F32_NEG);
   tee(L_R); // z, until the result is there
-  is64(ADD);
+  is64(F32_ADD);
   set(L_SUM);
   split(L_XH, L_XL, L_XV, -1);
   split(L_YH, L_YL, 0, second());
   product(L_XL, L_YL);
   get(L_P);
   product(L_XH, L_YH);
-  is64(SUB);
+  is64(F32_SUB);
   product(L_XL, L_YH);
-  is64(SUB);
+  is64(F32_SUB);
   product(L_XH, L_YL);
-  is64(SUB);
-  is64(SUB);
+  is64(F32_SUB);
+  is64(F32_SUB);
   set(L_REST);
   // lost = (p - (sum - q)) + (z - q), q = sum - p
   get(L_P);
   get(L_SUM);
   get(L_SUM);
   get(L_P);
-  is64(SUB);
+  is64(F32_SUB);
   tee(L_LOST);
-  is64(SUB);
-  is64(SUB);
+  is64(F32_SUB);
+  is64(F32_SUB);
   get(L_R);
   get(L_LOST);
-  is64(SUB);
-  is64(ADD);
+  is64(F32_SUB);
+  is64(F32_ADD);
   tee(L_LOST);
   get(L_REST);
-  is64(ADD);
+  is64(F32_ADD);
   set(L_XH); // tail
   get(L_SUM);
   get(L_XH);
   f64c(0.9999999999999998);
-  is64(MUL);
-  is64(ADD);
+  is64(F32_MUL);
+  is64(F32_ADD);
   tee(L_R);
   get(L_SUM);
   get(L_XH);
   f64c(1.0000000000000002);
-  is64(MUL);
-  is64(ADD);
+  is64(F32_MUL);
+  is64(F32_ADD);
   byte(F64_EQ);
   get(L_P);
-  is64(ABS);
+  is64(F32_ABS);
   f64c(1.0e-289);
   byte(F64_GT);
   byte(I32_AND);
@@ -403,7 +403,7 @@ function fuseRest(): void {
   get(L_SUM);
   get(L_SUM);
   get(L_XH);
-  is64(ADD);
+  is64(F32_ADD);
   f64c(NaN);
   get(L_REST);
   f64c(0);
@@ -413,7 +413,7 @@ function fuseRest(): void {
   byte(F64_EQ);
   byte(I32_OR);
   get(L_P);
-  is64(ABS);
+  is64(F32_ABS);
   f64c(1.0e-289);
   byte(F64_GT);
   byte(I32_AND);
@@ -443,15 +443,15 @@ function fusedSingle(offset: i32, negateProduct: bool, negateAddend: bool): void
   }
   needLimit();
   s(opB);
-  if (negateProduct) is(NEG);
+  if (negateProduct) is(F32_NEG);
   byte(F64_PROMOTE);
   s(second());
   byte(F64_PROMOTE);
-  is64(MUL);
+  is64(F32_MUL);
   s(third());
-  if (negateAddend) is(NEG);
+  if (negateAddend) is(F32_NEG);
   byte(F64_PROMOTE);
-  is64(ADD);
+  is64(F32_ADD);
   tee(L_R);
   byte(F32_DEMOTE);
   i32c(0x7fc0_0000);
@@ -484,7 +484,7 @@ function sign(how: u32, result: u8, offset: i32): void {
   const opened = openState(result, FP_DIRTY);
   push(result, opB);
   if (opB == second()) {
-    if (how != SIGN_COPY) byte((how == SIGN_NOT ? NEG : ABS) + more);
+    if (how != SIGN_COPY) byte((how == SIGN_NOT ? F32_NEG : F32_ABS) + more);
   } else if (how == SIGN_XOR && result == F64) {
     byte(I64_REINTERPRET);
     f(second());
@@ -503,8 +503,8 @@ function sign(how: u32, result: u8, offset: i32): void {
     byte(F32_REINTERPRET);
   } else {
     push(result, second());
-    if (how == SIGN_NOT) byte(NEG + more);
-    byte(COPYSIGN + more);
+    if (how == SIGN_NOT) byte(F32_NEG + more);
+    byte(F32_COPYSIGN + more);
   }
   closeState(opened, result, FP_DIRTY, offset);
 }
@@ -713,16 +713,16 @@ function lowerMove(offset: i32): bool {
 
 function lowerArithmetic(offset: i32): bool {
   switch (<i32>op) {
-    case OP_FADD_D: arithmetic(ADD, F64, 2, ZERO_ANYHOW, offset); return true;
-    case OP_FSUB_D: arithmetic(SUB, F64, 2, ZERO_ANYHOW, offset); return true;
-    case OP_FMUL_D: arithmetic(MUL, F64, 2, ZERO_FACTOR, offset); return true;
-    case OP_FDIV_D: arithmetic(DIV, F64, 2, ZERO_FIRST, offset); return true;
-    case OP_FSQRT_D: arithmetic(SQRT, F64, 1, ZERO_ANYHOW, offset); return true;
-    case OP_FADD_S: arithmetic(ADD, F32, 2, ZERO_ANYHOW, offset); return true;
-    case OP_FSUB_S: arithmetic(SUB, F32, 2, ZERO_ANYHOW, offset); return true;
-    case OP_FMUL_S: arithmetic(MUL, F32, 2, ZERO_FACTOR, offset); return true;
-    case OP_FDIV_S: arithmetic(DIV, F32, 2, ZERO_FIRST, offset); return true;
-    case OP_FSQRT_S: arithmetic(SQRT, F32, 1, ZERO_ANYHOW, offset); return true;
+    case OP_FADD_D: arithmetic(F32_ADD, F64, 2, ZERO_ANYHOW, offset); return true;
+    case OP_FSUB_D: arithmetic(F32_SUB, F64, 2, ZERO_ANYHOW, offset); return true;
+    case OP_FMUL_D: arithmetic(F32_MUL, F64, 2, ZERO_FACTOR, offset); return true;
+    case OP_FDIV_D: arithmetic(F32_DIV, F64, 2, ZERO_FIRST, offset); return true;
+    case OP_FSQRT_D: arithmetic(F32_SQRT, F64, 1, ZERO_ANYHOW, offset); return true;
+    case OP_FADD_S: arithmetic(F32_ADD, F32, 2, ZERO_ANYHOW, offset); return true;
+    case OP_FSUB_S: arithmetic(F32_SUB, F32, 2, ZERO_ANYHOW, offset); return true;
+    case OP_FMUL_S: arithmetic(F32_MUL, F32, 2, ZERO_FACTOR, offset); return true;
+    case OP_FDIV_S: arithmetic(F32_DIV, F32, 2, ZERO_FIRST, offset); return true;
+    case OP_FSQRT_S: arithmetic(F32_SQRT, F32, 1, ZERO_ANYHOW, offset); return true;
     case OP_FMADD_D: fused(offset, false, false); return true;
     case OP_FMSUB_D: fused(offset, false, true); return true;
     case OP_FNMSUB_D: fused(offset, true, false); return true;
@@ -731,10 +731,10 @@ function lowerArithmetic(offset: i32): bool {
     case OP_FMSUB_S: fusedSingle(offset, false, true); return true;
     case OP_FNMSUB_S: fusedSingle(offset, true, false); return true;
     case OP_FNMADD_S: fusedSingle(offset, true, true); return true;
-    case OP_FMIN_D: extreme(MIN, F64, offset); return true;
-    case OP_FMAX_D: extreme(MAX, F64, offset); return true;
-    case OP_FMIN_S: extreme(MIN, F32, offset); return true;
-    case OP_FMAX_S: extreme(MAX, F32, offset); return true;
+    case OP_FMIN_D: extreme(F32_MIN, F64, offset); return true;
+    case OP_FMAX_D: extreme(F32_MAX, F64, offset); return true;
+    case OP_FMIN_S: extreme(F32_MIN, F32, offset); return true;
+    case OP_FMAX_S: extreme(F32_MAX, F32, offset); return true;
     case OP_FEQ_D: compare(F64_EQ, F64, offset); return true;
     case OP_FLT_D: compare(F64_LT, F64, offset); return true;
     case OP_FLE_D: compare(F64_LE, F64, offset); return true;
