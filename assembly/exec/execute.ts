@@ -1,22 +1,16 @@
 /** Execution until something happens: the hot loop, and the handlers that it leaves for. */
 
 import {
-  H_INSTRET, H_INSTRET_END, H_JIT_N, H_JIT_STATUS, H_PC, H_TLB_FETCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_MISS, ST_OK, ST_STEP, TLB_FETCH,
+  H_INSTRET, H_INSTRET_END, H_JIT_N, H_JIT_STATUS, H_PC, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_MISS, ST_OK, ST_STEP,
 } from "../abi";
 import { setPc } from "../hart/state";
 import { OP_BREAK, OP_CROSS, OP_DECODE, OP_JIT } from "../isa/ops.generated";
 import { fetchedSlots, fetchSlow } from "../mmu/access";
-import { tlbIndex } from "../mmu/tlb";
+import { fetchHit } from "../mmu/tlb";
 import { heat } from "../jit/profile";
 import { decodeSlot } from "./decode";
 import { interpret, isCalled } from "./dispatch.generated";
 import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
-
-/** The slots of the page that the fetch TLB has for an address, or 0. */
-function codePageOf(h: usize, va: u64): u32 {
-  const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(va);
-  return load<u64>(e) == (va & ~4095) ? load<u32>(e, 8) : 0;
-}
 
 /** Instructions that compiled code has retired: for whoever sets it to 0 before. */
 export let compiled: i32 = 0;
@@ -77,7 +71,7 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
         const st = load<i32>(h, H_JIT_STATUS);
         // A page that the TLB doesn't know: the interpreter finds it, unless that would be by way of this region again.
         if (st == ST_MISS) {
-          page = codePageOf(h, target);
+          page = fetchHit(h, target);
           if (page) {
             vbase = target & ~4095;
             u = page + ((<usize>target & 4094) << 2);
@@ -87,11 +81,9 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
         store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
         return st == ST_MISS ? ST_STEP : st;
       }
-      const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
       vbase = target & ~4095;
-      if (load<u64>(e) == vbase) {
-        page = load<u32>(e, 8);
-      } else {
+      page = fetchHit(h, target);
+      if (!page) {
         const missed = n == 0 ? ST_BUDGET : fetchSlow(h, target);
         if (missed != ST_OK) {
           store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);

@@ -2,9 +2,9 @@
 
 import {
   CT_COMPILED, CT_INTERRUPT, CT_TRAP, DEV_MACHINE, EXIT_CRASH, EXIT_NONE, H_COUNTERS, H_INSTRET, H_INSTRET_END, H_LEFT, H_SCRATCH, H_STATE,
-  H_TLB_FETCH, H_TRAP_CAUSE, H_TRAP_TVAL, HART_RUNNING, HART_STOPPED, M_ATTENTION, M_CURRENT, M_EXIT, M_FLAGS, M_HARTS,
+  H_TRAP_CAUSE, H_TRAP_TVAL, HART_RUNNING, HART_STOPPED, M_ATTENTION, M_CURRENT, M_EXIT, M_FLAGS, M_HARTS,
   MF_SBI, RUN_BAD, RUN_BUDGET, RUN_DEBUG, RUN_EXIT, RUN_IDLE, RUN_STOPPED, RUN_TRAPS, RUN_WAIT, ST_BUDGET, ST_EVENT, ST_STEP, ST_TRAP,
-  ST_WAIT, TLB_FETCH,
+  ST_WAIT,
 } from "../abi";
 import { breakpointStops, interruptsWait, watchpointStops } from "../debug/points";
 import { rtcTick } from "../devices/rtc";
@@ -16,7 +16,7 @@ import {
 import { counted, instructionsUntil, timeNow } from "../hart/time";
 import { takeTrap } from "../hart/trap";
 import { fetchedSlots, fetchHalf, fetchSlow, half } from "../mmu/access";
-import { tlbIndex, tlbSelect } from "../mmu/tlb";
+import { fetchHit, tlbSelect } from "../mmu/tlb";
 import { OP_JIT } from "../isa/ops.generated";
 import { heat, jitOn, SAMPLE_HEAT } from "../jit/profile";
 import { sbiCall } from "../sbi/call";
@@ -108,11 +108,8 @@ function advance(hart: u32, h: usize, n: i32): i32 {
 function enter(h: usize, budget: i32): i32 {
   const pc = getPc(h);
   const va = pc & ~4095;
-  const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(pc);
-  let page: usize;
-  if (load<u64>(e) == va) {
-    page = load<u32>(e, 8);
-  } else {
+  let page: usize = fetchHit(h, pc);
+  if (!page) {
     const st = fetchSlow(h, pc);
     if (st) return st;
     page = fetchedSlots;
@@ -124,9 +121,8 @@ function enter(h: usize, budget: i32): i32 {
 /** A slice ends here: what is often found running is hot. */
 function sample(h: usize): void {
   const pc = getPc(h);
-  const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(pc);
-  if (load<u64>(e) != (pc & ~4095)) return;
-  const slots = load<u32>(e, 8);
+  const slots = fetchHit(h, pc);
+  if (!slots) return;
   const slot = slots + ((<u32>pc & 4095) << 2);
   if (load<u16>(slot) != OP_JIT) heat(h, slots, slot, SAMPLE_HEAT);
 }

@@ -25,7 +25,7 @@ import { lower } from "./lower";
 import {
   declareFloats, dirty, fillAll, floatGroups, flush, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE,
   L_TEMP, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
-  tlbOffset, widen, widenAll, words, writeBack, x,
+  tlbOffset, widen, words, writeBack, x,
 } from "./parts";
 import {
   callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL,
@@ -222,7 +222,7 @@ function writeBody(index: u32): void {
   hintsFor(index);
   unsigned(3 + floatGroups());
   unsigned(2); byte(I64); // L_VA, L_TEMP
-  unsigned(3); byte(I32); // L_ENTRY, L_STATUS, L_TLB
+  unsigned(2); byte(I32); // L_ENTRY, L_TLB
   unsigned(31); byte(I64);
   declareFloats();
   labels = 0;
@@ -259,7 +259,7 @@ function tree(b: u32): void {
     // What the loop writes stays in locals on its way round.
     const held = liveAt(b) | loopWrites(b);
     fillAll(held);
-    widenAll();
+    widen();
     if (loopRounds(b) && !stateBelow(b) && !(fp & FP_LIMIT)) loadLimit();
     setKnown(b, ready | held, ~0, dirty | loopWrites(b), stateBelow(b) ? 0 : fp);
   }
@@ -454,22 +454,29 @@ function tooDeep(): void {
   byte(END);
 }
 
-/** Calls the region at the address in L_TEMP, if there is one, else leaves for there. */
-function callLoose(): void {
-  tooDeep();
-  findRegion();
-  byte(IF);
-  byte(VOID);
+/** Pushes the arguments and the place in the table of the region that `findRegion` has found. */
+function pushFound(deeper: bool): void {
   get(L_HART);
   get(L_BUDGET);
   get(L_TEMP);
   i64c(-4096);
   byte(I64_AND);
   get(L_DEPTH);
-  i32c(1);
-  byte(I32_ADD);
+  if (deeper) {
+    i32c(1);
+    byte(I32_ADD);
+  }
   get(L_ENTRY);
   access(I32_LOAD, 4);
+}
+
+/** Calls the region at the address in L_TEMP, if there is one, else leaves for there. */
+function callLoose(): void {
+  tooDeep();
+  findRegion();
+  byte(IF);
+  byte(VOID);
+  pushFound(true);
   callIndirect(T_REGION);
   set(L_TEMP);
   byte(ELSE);
@@ -548,14 +555,7 @@ function follow(): void {
   findRegion();
   byte(IF);
   byte(VOID);
-  get(L_HART);
-  get(L_BUDGET);
-  get(L_TEMP);
-  i64c(-4096);
-  byte(I64_AND);
-  get(L_DEPTH);
-  get(L_ENTRY);
-  access(I32_LOAD, 4);
+  pushFound(false);
   returnCallIndirect(T_REGION);
   byte(END);
   know(0, 0, 0, 0, 0);
@@ -570,13 +570,12 @@ function goTo(b: u32, taken: u32): void {
   } else if (rpoOf(to) <= rpoOf(b)) {
     writeBack(~dirtyAt(to));
     settle();
-    widen(dirtyAt(to));
     fillAll(readyAt(to));
     branch(depthOf(to, LABEL_LOOP));
   } else if (isMerge(to)) {
     writeBack(~keptAt(to));
     settle();
-    widenAll();
+    widen();
     setKnown(to, readyAt(to) & ready, keptAt(to), dirtyAt(to) | (dirty & keptAt(to)), fpAt(to) & fp);
     branch(depthOf(to, LABEL_FORWARD));
   } else {

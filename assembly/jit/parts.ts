@@ -29,9 +29,8 @@ export const L_DEPTH: u32 = 3;
 export const L_VA: u32 = 4; //     i64
 export const L_TEMP: u32 = 5; //   i64
 export const L_ENTRY: u32 = 6; //  i32
-export const L_STATUS: u32 = 7; // i32
-export const L_TLB: u32 = 8; //    i32: the data bank
-export const L_X: u32 = 8; // x1 is local 9
+export const L_TLB: u32 = 7; //    i32: the data bank
+export const L_X: u32 = 7; // x1 is local 8
 // In regions with floating point:
 const L_F: u32 = L_X + 32; //      f64: f0..f31
 const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers
@@ -111,9 +110,6 @@ export function declareFloats(): void {
   unsigned(TEMPS); byte(F64);
 }
 
-/** The number of the first local that isn't spoken for. */
-export function localsEnd(): u32 { return floats ? L_R + TEMPS : L_F; }
-
 /** Where the hart has a register of the sets. */
 // @ts-ignore: decorator
 @inline function place(r: u32): u32 { return r < 32 ? H_X + r * 8 : H_F + (r - 32) * 8; }
@@ -135,14 +131,9 @@ export function fillAll(registers: u64): void {
   }
 }
 
-/** Boxes those of the set of which there is only the binary32 number. */
-export function widen(registers: u64): void {
-  fillAll(registers & narrow);
-}
-
-/** At labels: what was ready once stays so, other labels rely on it. */
-export function widenAll(): void {
-  widen(~0);
+/** Boxes all of which there is only the binary32 number: what was ready once is ready at labels, others rely on it. */
+export function widen(): void {
+  fillAll(narrow);
 }
 
 /** Sees to it that a register's local can be read in conditional code that follows. */

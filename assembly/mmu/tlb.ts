@@ -29,6 +29,13 @@ const PAGE_MASK: u64 = ~<u64>(PAGE_SIZE - 1);
   return ((page ^ (page >> TLB_BITS)) & (TLB_ENTRIES - 1)) << TLB_ENTRY_BITS;
 }
 
+/** The micro-ops of the page that the fetch TLB has for an address, or 0. */
+// @ts-ignore: decorator
+@inline export function fetchHit(h: usize, va: u64): u32 {
+  const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(va);
+  return load<u64>(e) == (va & PAGE_MASK) ? load<u32>(e, 8) : 0;
+}
+
 /** The privilege that loads and stores have: MPRV lends them MPP's (Privileged 3.1.6.3). */
 export function dataPrivilege(h: usize): u32 {
   const ms = mstatus(h);
