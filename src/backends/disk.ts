@@ -2,14 +2,21 @@
 export type DiskRequest =
   | { readonly kind: "read"; readonly offset: number; readonly length: number }
   | { readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array }
+  /** What the range holds afterwards isn't defined. */
   | { readonly kind: "discard"; readonly offset: number; readonly length: number }
+  /** With `unmap`, storage may be given back, as long as zeroes are read. */
+  | { readonly kind: "write-zeroes"; readonly offset: number; readonly length: number; readonly unmap: boolean }
   /** Completes when every write completed before it is on stable storage. */
   | { readonly kind: "flush" };
 
-/** What was read, for "read", else no bytes; or one sentence saying what went wrong. */
+/**
+ * What was read, for "read", else no bytes; or one sentence saying what went
+ * wrong. "no-space" is worth trying again once the host has room: nothing of the
+ * request need have been done.
+ */
 export type DiskResult =
   | { readonly ok: true; readonly bytes: Uint8Array }
-  | { readonly ok: false; readonly message: string };
+  | { readonly ok: false; readonly reason: "io" | "no-space" | "read-only"; readonly message: string };
 
 export interface Disk {
   /** Capacity in bytes; it never changes. */
@@ -18,4 +25,17 @@ export interface Disk {
   readonly readOnly: boolean;
   /** Starts a request; `complete` is called exactly once. Requests may complete in any order. */
   submit(request: DiskRequest, complete: (result: DiskResult) => void): void;
+  /** Puts everything on stable storage and gives up the lock; no request is in flight or comes after it. */
+  close(): Promise<void>;
+}
+
+/** A disk by the name of its image, for whoever opens it: plain data, so that it can be sent to another thread. */
+export interface DiskOptions {
+  /** A path or, where the host has no files, a URL. */
+  readonly path: string;
+  /** Default: what the image says it is; an image that says nothing is raw. */
+  readonly format?: "raw" | "qcow2";
+  readonly readOnly?: boolean;
+  /** Writes go to a temporary overlay that ends with the machine; the image is only read. */
+  readonly temporary?: boolean;
 }

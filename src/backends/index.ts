@@ -8,9 +8,9 @@
  * also from within the call that submitted.
  */
 export type { Clock } from "./clock.ts";
-export type { Disk, DiskRequest, DiskResult } from "./disk.ts";
+export type { Disk, DiskOptions, DiskRequest, DiskResult } from "./disk.ts";
 export type { Display, DisplayInput, DisplayRectangle } from "./display.ts";
 export type { Entropy } from "./entropy.ts";
 export type { FileReply, FileRequest, Files } from "./files.ts";
-export type { Link } from "./link.ts";
+export type { Forward, Link, NetworkOptions } from "./link.ts";
 export type { Terminal, TerminalSize } from "./terminal.ts";
