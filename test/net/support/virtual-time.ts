@@ -5,7 +5,8 @@ import type { Timing } from "../../../src/backends/timing.ts";
 interface Event {
   readonly at: number;
   readonly order: number;
-  readonly callback: () => void;
+  /** Undefined once it has happened, or was called off. */
+  callback: (() => void) | undefined;
 }
 
 export class VirtualTime implements Timing {
@@ -13,16 +14,18 @@ export class VirtualTime implements Timing {
   #order = 0;
   /** A heap: each event is due before those at twice its index. */
   #heap: Event[] = [];
-  #cancelled = new Set<Event>();
+  /** Events that are to come. */
+  pending = 0;
 
   now(): number {
     return this.#now;
   }
 
   later(milliseconds: number, callback: () => void): () => void {
-    const event = { at: this.#now + Math.max(0, milliseconds), order: this.#order++, callback };
+    const event: Event = { at: this.#now + Math.max(0, milliseconds), order: this.#order++, callback };
     this.#push(event);
-    return () => this.#cancelled.add(event);
+    this.pending++;
+    return () => this.#settle(event);
   }
 
   soon(callback: () => void): void {
@@ -45,17 +48,20 @@ export class VirtualTime implements Timing {
         return count;
       }
       this.#pop();
-      if (this.#cancelled.delete(next)) continue;
+      const callback = this.#settle(next);
+      if (!callback) continue;
       this.#now = Math.max(this.#now, next.at);
-      next.callback();
+      callback();
       count++;
     }
     return count;
   }
 
-  /** Events that are to come. */
-  get pending(): number {
-    return this.#heap.length - this.#cancelled.size;
+  #settle(event: Event): Event["callback"] {
+    const { callback } = event;
+    event.callback = undefined;
+    if (callback) this.pending--;
+    return callback;
   }
 
   #push(event: Event): void {
