@@ -11,6 +11,7 @@ import type { EngineName } from "../core/engine.ts";
 import { type Compile, compileLater, compileNow } from "../core/jit.ts";
 import { coreDevices } from "../devices/core-devices.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
+import { FwCfg } from "../devices/fw-cfg.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { LinearGuestMemory } from "../devices/virtio/guest-memory.ts";
@@ -20,7 +21,7 @@ import { AGENT_PORTS, CONTROL_PORT, ERR_PORT, GuestAgent, OUT_PORT } from "./age
 import { BootError, type BootPlan } from "./boot.ts";
 import { crashReport } from "./crash.ts";
 import { InputDoor, type InputEvent } from "./input.ts";
-import { busRegions, RAM_BASE, VIRTIO_SLOTS, virtioSlot } from "./memory-map.ts";
+import { busRegions, FW_CFG_INDEX, RAM_BASE, VIRTIO_SLOTS, virtioSlot } from "./memory-map.ts";
 import { Tracer } from "./trace.ts";
 
 export interface CellOptions {
@@ -33,6 +34,8 @@ export interface CellOptions {
   readonly sbi: boolean;
   /** Time is counted from instructions retired, and the same inputs give the same run. */
   readonly deterministic: boolean;
+  /** There are flash chips; a boot plan says what they hold. */
+  readonly flash?: boolean;
   /** Default: the interpreter. */
   readonly engine?: EngineName;
 }
@@ -128,6 +131,7 @@ export class Cell {
   readonly #transports: MmioTransport[];
   readonly #rng: EntropyDevice;
   readonly #console: ConsoleDevice;
+  readonly #fwCfg: FwCfg;
   readonly #tracer: Tracer | undefined;
   /** Host's milliseconds at the guest's time 0, moved on by every pause. */
   #epoch: number;
@@ -136,6 +140,8 @@ export class Cell {
   #pushed = false;
   /** Counted mode: the guest was idle, and its time may skip to the next event. */
   #skip = false;
+  /** PF_CHANGES of the variables that the host has been given. */
+  #variablesTaken = 0;
   /** What was counted before the last reset. */
   #earlier: CellCounters | undefined;
 
@@ -157,14 +163,15 @@ export class Cell {
         sbi: options.sbi,
         counted: options.deterministic,
         tick: INSTRUCTIONS_PER_TICK,
+        flash: options.flash ?? false,
         engine: options.engine ?? "interpreter",
         compile: host.compile ?? (options.deterministic ? compileNow : compileLater),
       },
       {
         ticks: () => Math.max(0, (host.now() - this.#epoch) * TICKS_PER_MS),
         wallclock: () => host.wallclock(),
-        mmioRead: (device, offset, size) => this.#transport(device)?.read(offset, size) ?? 0n,
-        mmioWrite: (device, offset, size, value) => this.#transport(device)?.write(offset, size, value),
+        mmioRead: (device, offset, size) => this.#hostDevice(device)?.read(offset, size) ?? 0n,
+        mmioWrite: (device, offset, size, value) => this.#hostDevice(device)?.write(offset, size, value),
         ...(host.observe && { observe: host.observe }),
       },
     );
@@ -182,7 +189,8 @@ export class Cell {
       const { irq } = virtioSlot(slot);
       return new MmioTransport(`virtio${slot}`, bySlot.get(slot), (level) => calls.plicSetLine(irq, level ? 1 : 0));
     });
-    this.#devices = [...coreDevices({ memory, abi }), ...this.#transports.map(asDevice)];
+    this.#fwCfg = new FwCfg(dma, { harts: options.harts, ...options.boot?.firmwareItems });
+    this.#devices = [...coreDevices({ memory, abi }), ...this.#transports.map(asDevice), this.#fwCfg];
     this.agent = new GuestAgent({
       control: this.#console.port(CONTROL_PORT)!,
       out: this.#console.port(OUT_PORT)!,
@@ -193,6 +201,7 @@ export class Cell {
         throw new Error(`the bus refuses a region at 0x${region.base.toString(16)}`);
     }
     this.#tracer = host.trace ? new Tracer(this.core, options.harts, (text) => host.trace!(text)) : undefined;
+    this.#loadFlash();
     this.#load();
   }
 
@@ -289,6 +298,7 @@ export class Cell {
     this.#earlier = this.counters();
     this.core.calls.resetAll();
     for (const transport of this.#transports) transport.reset();
+    this.#fwCfg.reset();
     this.#load();
   }
 
@@ -350,8 +360,9 @@ export class Cell {
     return idle;
   }
 
-  #transport(device: number): MmioTransport | undefined {
-    return this.#transports[device - this.core.abi.DEV_ID_HOST];
+  #hostDevice(device: number): Pick<MmioTransport, "read" | "write"> | undefined {
+    const index = device - this.core.abi.DEV_ID_HOST;
+    return index === FW_CFG_INDEX ? this.#fwCfg : this.#transports[index];
   }
 
   #accept(event: InputEvent): boolean | number {
@@ -399,6 +410,34 @@ export class Cell {
       default:
         return { kind: "crash", code: 0, report: crashReport(this.core) };
     }
+  }
+
+  /** Once: flash keeps what it holds when the machine is reset. */
+  #loadFlash(): void {
+    const { flash } = this.options.boot ?? {};
+    if (!flash) return;
+    const { bytes, calls, abi, view } = this.core;
+    [flash.firmware, flash.variables].forEach((contents, bank) => {
+      const at = calls.flashRange(bank * abi.FLASH_BANK, abi.FLASH_BANK) >>> 0;
+      if (at === 0) throw new BootError("This machine has no flash; make it with some.");
+      if (contents) bytes.set(contents, at);
+      bytes.fill(0xff, at + (contents?.length ?? 0), at + abi.FLASH_BANK);
+    });
+    view.setUint32(abi.DEV_PFLASH + abi.PF_LOCKED!, 1, true);
+  }
+
+  /**
+   * What the flash bank of variables holds, if it has changed since the last call.
+   * A view of the core's memory: for use at once.
+   */
+  changedVariables(): Uint8Array | undefined {
+    if (!this.options.flash) return undefined;
+    const { abi, view, calls, bytes } = this.core;
+    const changes = view.getUint32(abi.DEV_PFLASH + abi.PF_BANK + abi.PF_CHANGES, true);
+    if (changes === this.#variablesTaken) return undefined;
+    this.#variablesTaken = changes;
+    const at = calls.flashRange(abi.FLASH_BANK, abi.FLASH_BANK) >>> 0;
+    return at === 0 ? undefined : bytes.subarray(at, at + abi.FLASH_BANK);
   }
 
   /** Puts everything of the boot plan in its place. */
