@@ -6,6 +6,7 @@
 
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Nvram } from "../../backends/nvram.ts";
 import { fileError } from "./files.ts";
 
 const WHAT = "NVRAM file";
@@ -28,9 +29,15 @@ export async function readNvram(path: string, most: number): Promise<Uint8Array 
   }
 }
 
-export class NvramFile {
+/** How long changes are gathered before they are written, ms: firmware makes hundreds in a row. */
+const GATHER = 100;
+
+/** Keeps a file up to date with what a machine's flash holds. */
+export class NvramFile implements Nvram {
   readonly #path: string;
-  #next: Uint8Array | undefined;
+  /** Gives what is to be written; set while that isn't on the disk. */
+  #contents: (() => Uint8Array) | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #error: Error | undefined;
 
@@ -38,29 +45,32 @@ export class NvramFile {
     this.#path = path;
   }
 
-  /** Keeps these contents, which are copied; of several that come while the disk is busy, the last. */
-  save(contents: Uint8Array): void {
-    this.#next = contents.slice();
-    this.#writing ??= this.#drain();
+  changed(contents: () => Uint8Array): void {
+    this.#contents = contents;
+    this.#timer ??= setTimeout(() => void this.#write(), GATHER);
   }
 
-  /** Everything is on the disk. @throws FileError when it could not be put there */
   async close(): Promise<void> {
-    await this.#writing;
+    clearTimeout(this.#timer);
+    await this.#write();
     if (this.#error) throw this.#error;
   }
 
-  async #drain(): Promise<void> {
-    try {
-      for (let contents = this.#next; contents; contents = this.#next) {
-        this.#next = undefined;
-        await replace(this.#path, contents);
+  async #write(): Promise<void> {
+    await this.#writing;
+    this.#timer = undefined;
+    const contents = this.#contents?.().slice();
+    if (!contents) return;
+    this.#contents = undefined;
+    this.#writing = replace(this.#path, contents).then(
+      () => {
         this.#error = undefined;
-      }
-    } catch (error) {
-      this.#error = fileError(error, "written", this.#path, WHAT);
-    }
-    this.#writing = undefined;
+      },
+      (error) => {
+        this.#error = fileError(error, "written", this.#path, WHAT);
+      },
+    );
+    await this.#writing;
   }
 }
 
