@@ -70,8 +70,13 @@ export type Request =
   /** The owner is done with a message of a stream, of so many bytes. */
   | { readonly type: "taken"; readonly vm: number; readonly stream: Stream; readonly bytes: number };
 
+/** A cell's counters, and how long its executor has run it so far. */
+export interface RunCounters extends CellCounters {
+  readonly busySeconds: number;
+}
+
 /** What a call returns, by the type of its request. */
-export type Answer = undefined | number | Uint8Array | CellCounters;
+export type Answer = undefined | number | Uint8Array | RunCounters;
 
 /** From the executor. */
 export type Report =
@@ -93,7 +98,7 @@ export type Report =
   | { readonly type: "reset"; readonly vm: number }
   /** Of a cell that is profiled, before it is said to be gone. */
   | { readonly type: "profile"; readonly vm: number; readonly profile: GuestProfile }
-  | { readonly type: "exit"; readonly vm: number; readonly exit: Exit; readonly counters: CellCounters };
+  | { readonly type: "exit"; readonly vm: number; readonly exit: Exit; readonly counters: RunCounters };
 
 /** The two ends of a wire between threads. */
 export interface Wire<Out, In> {

@@ -1,0 +1,3 @@
+import { Machine } from "../../browser.ts";
+
+(globalThis as any).Machine = Machine;
