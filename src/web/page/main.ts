@@ -1,3 +1,3 @@
 import { Machine } from "../../browser.ts";
 
-(globalThis as any).Machine = Machine;
+Object.assign(globalThis, { wardian: { Machine } });

@@ -27,10 +27,10 @@ export async function servedImages(options: ProvisionOptions, names?: readonly s
     if (names && !names.includes(name)) continue;
     const { record, parts } = await layOut(await provision(name, options));
     for (const [file, path] of parts) files.set(`${name}/${file}`, { file: path });
-    files.set(`${name}/image.json`, { text: `${JSON.stringify(record, null, 2)}\n` });
+    files.set(`${name}/image.json`, { content: `${JSON.stringify(record, null, 2)}\n` });
     entries.push({ name, description });
   }
-  files.set("index.json", { text: `${JSON.stringify(entries, null, 2)}\n` });
+  files.set("index.json", { content: `${JSON.stringify(entries, null, 2)}\n` });
   return files;
 }
 

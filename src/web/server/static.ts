@@ -22,7 +22,7 @@ const BINARY = "application/octet-stream";
 const COMPRESSED = /^(?:text\/|application\/(?:json|octet-stream|wasm))/;
 
 /** Something to serve at a path: a file, or bytes made for it. */
-export type Served = { readonly file: string } | { readonly text: string };
+export type Served = { readonly file: string } | { readonly content: string | Uint8Array };
 
 export interface ServerOptions {
   /** What a path's address shows; paths begin with "/" and have no "." or ".." parts. Undefined: nothing. */
@@ -53,9 +53,9 @@ async function answer(options: ServerOptions, request: IncomingMessage, response
   const path = pathOf(request.url ?? "");
   const found = path === undefined ? undefined : options.find(path);
   if (path === undefined || !found) return refuse(response, 404, "There is no such file.");
-  if ("text" in found) {
+  if ("content" in found) {
     response.writeHead(200, { "Content-Type": typeOf(path) });
-    response.end(request.method === "HEAD" ? undefined : found.text);
+    response.end(request.method === "HEAD" ? undefined : found.content);
     return;
   }
   const info = await stat(found.file).catch(() => undefined);
@@ -125,7 +125,7 @@ function pathOf(url: string): string | undefined {
 }
 
 function typeOf(path: string): string {
-  return TYPES[extname(path)] ?? BINARY;
+  return TYPES[path.endsWith("/") ? ".html" : extname(path)] ?? BINARY;
 }
 
 /** Files of a folder, at a path that ends with "/"; the folder itself is its index.html. */
