@@ -7,6 +7,8 @@
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Nvram } from "../../backends/nvram.ts";
+import { FLASH } from "../../machine/memory-map.ts";
+import { type DiskLock, lockImage } from "./disk-lock.ts";
 import { fileError } from "./files.ts";
 
 const WHAT = "NVRAM file";
@@ -14,9 +16,32 @@ const WHAT = "NVRAM file";
 const PIECE = 0x1_0000;
 
 /**
- * What an NVRAM file holds; of a file that isn't there, undefined.
- * @throws FileError
+ * Opens the NVRAM file of a machine, for this machine alone; a file that isn't
+ * there is made at the first change.
+ * @throws FileError, DiskError when another machine has it
  */
+export async function openNvram(path: string): Promise<Nvram> {
+  const lock = await lockBeside(path);
+  try {
+    return new NvramFile(path, await readNvram(path, FLASH.size / 2), lock);
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
+/** Locks go by files, and the file itself is another after each change: so there is one beside it, which stays. */
+async function lockBeside(path: string): Promise<DiskLock | undefined> {
+  const beside = `${path}.lock`;
+  try {
+    await (await open(beside, "a", 0o600)).close();
+  } catch (error) {
+    throw fileError(error, "written", path, WHAT);
+  }
+  return lockImage(beside, "write");
+}
+
+/** What an NVRAM file holds; of a file that isn't there, undefined. @throws FileError */
 export async function readNvram(path: string, most: number): Promise<Uint8Array | undefined> {
   try {
     const { size } = await stat(path);
@@ -40,9 +65,15 @@ export class NvramFile implements Nvram {
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #error: Error | undefined;
+  readonly #lock: DiskLock | undefined;
 
-  constructor(path: string) {
+  constructor(
+    path: string,
+    readonly contents: Uint8Array | undefined = undefined,
+    lock?: DiskLock,
+  ) {
     this.#path = path;
+    this.#lock = lock;
   }
 
   changed(contents: () => Uint8Array): void {
@@ -53,6 +84,7 @@ export class NvramFile implements Nvram {
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#write();
+    this.#lock?.release();
     if (this.#error) throw this.#error;
   }
 
