@@ -45,6 +45,10 @@ export interface BootFlags {
   readonly engine?: EngineName;
   readonly mirror?: string;
   readonly disk?: readonly MachineDisk[];
+  /** Of the machine's flash. */
+  readonly flash?: string;
+  readonly nvram?: string;
+  readonly nvramTemplate?: string;
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -77,6 +81,7 @@ export type RunFlags = Pick<
   | "gdb"
   | "gdbWait"
   | "disk"
+  | "nvram"
   | "net"
   | "forward"
   | "netAllow"
@@ -203,6 +208,11 @@ function machineOptions(): Option[] {
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
+    text(
+      "--flash <FILE>",
+      "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
+    ),
+    text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
     ...joinOptions(),
   ];
 }
@@ -210,6 +220,7 @@ function machineOptions(): Option[] {
 /** What it is joined to. */
 function joinOptions(): Option[] {
   return [
+    text("--nvram <FILE>", "keep the firmware's variables in this file, which is made if it isn't there"),
     list(
       "--disk <IMAGE>",
       "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]",
