@@ -158,9 +158,11 @@ describe.skipIf(!ABLE)("connections", () => {
     });
     const other = await serveTcp((socket) => {
       socket.on("error", (error: NodeJS.ErrnoException) => failed(error.code));
+      socket.write("more than one letter");
       socket.resume();
     });
-    await guest.run("bash", "-c", `exec socat -u OPEN:/dev/null TCP:10.0.2.2:${other.port},so-linger=0,shut-none`);
+    // Who closes what it hasn't read resets.
+    await guest.run("bash", "-c", `exec 3<>/dev/tcp/10.0.2.2/${other.port}; read -N 1 <&3`);
     expect(await failure).toBe("ECONNRESET");
     await other.close();
   });
