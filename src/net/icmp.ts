@@ -19,6 +19,9 @@ export const PORT_UNREACHABLE = 3;
 export const FRAGMENTATION_NEEDED = 4;
 export const PROHIBITED = 13;
 
+/** Bytes of the largest error, which quotes as much as fits (RFC 1812 §4.3.2.3). */
+export const MAX_QUOTED = 576;
+
 /** Bytes of an echo before its data. */
 export const ECHO_HEADER = 8;
 
@@ -44,8 +47,7 @@ export function buildEchoReply(request: Packet): Uint8Array {
 export function buildError(from: Ipv4, type: number, code: number, packet: Packet, mtu = 0): Uint8Array {
   const { frame, start, end } = packet;
   const header = IP_HEADER + Math.max(0, start - IP_PAYLOAD);
-  // As much as makes 576 bytes in all (RFC 1812 §4.3.2.3).
-  const payload = Math.min(end - start, 576 - IP_HEADER - ECHO_HEADER - header);
+  const payload = Math.min(end - start, MAX_QUOTED - IP_HEADER - ECHO_HEADER - header);
   const error = newPacket(from, packet.source, ICMP, ECHO_HEADER + header + payload);
   error[IP_PAYLOAD] = type;
   error[IP_PAYLOAD + 1] = code;

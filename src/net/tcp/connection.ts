@@ -255,7 +255,7 @@ export class TcpConnection {
   consumed(length: number): void {
     this.#in.release(this.#in.start + length);
     if (this.#state === State.Closed) return;
-    if (this.#in.length === 0 && this.#early.list.length === 0) this.#in.rewind();
+    if (this.#in.length === 0 && this.#early.list.length === 0) this.#in.rewind(this.#limit());
     // Worth telling if it is a good part of the window, or there was next to none (RFC 9293 §3.8.6.2.2).
     const gain = this.#newEdge() - this.#edge;
     if (gain >= Math.min(this.#limit() / 2, 16 * this.#ownMss) || (gain > 0 && this.#edge - this.#next < this.#ownMss))
@@ -435,7 +435,7 @@ export class TcpConnection {
     }
     const finSent = acknowledged > this.#out.end;
     this.#out.release(Math.min(acknowledged, this.#out.end));
-    if (this.#out.length === 0) this.#out.rewind();
+    if (this.#out.length === 0) this.#out.rewind(this.#limit());
     this.#retransmitAt = this.#una < this.#max ? this.#timing.now() + this.#roundTrip.timeout : NEVER;
     if (finSent) this.#finAcknowledged();
     else if (!this.#ending && this.room > 0) this.#user.writable();
