@@ -14,7 +14,10 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Link, NetworkOptions } from "../../src/backends/link.ts";
 import { nodeTiming, openNetwork } from "../../src/host/node/network.ts";
+import { NodeSockets } from "../../src/host/node/sockets.ts";
+import { UserNetwork } from "../../src/net/user-network.ts";
 import { type Impairment, impaired } from "./support/impaired.ts";
+import { nameServer } from "./support/name-server.ts";
 import { digest, hashing, serveTcp, type TestServer } from "./support/servers.ts";
 import { type TapGuest, tapGuest } from "./support/tap.ts";
 
@@ -239,6 +242,19 @@ describe.skipIf(!ABLE)("services", () => {
     const short = ["+short", "+tries=1", "@10.0.2.3", "localhost"];
     expect((await guest.run("dig", ...short, "A")).out).toBe("127.0.0.1\n");
     expect((await guest.run("dig", "+tcp", ...short, "AAAA")).out).toBe("::1\n");
+  });
+
+  test("dig asks the host's server through ours, and by TCP for what doesn't fit", async () => {
+    const server = await nameServer(3000);
+    const resolver = () => ({ servers: [{ address: "127.0.0.1", port: server.port }], names: new Map(), search: [] });
+    link = new UserNetwork({}, Object.assign(new NodeSockets(), { resolver }), nodeTiming);
+    guest = await tapGuest(link);
+    const { out } = await guest.run("dig", "+tries=1", "@10.0.2.3", "example.org", "TXT");
+    await server.close();
+    expect(out).toContain("Truncated, retrying in TCP mode");
+    expect(out).toContain("status: NOERROR");
+    expect(out.match(/x{200}/g)).toHaveLength(15);
+    expect(server.asked).toEqual({ udp: 1, tcp: 1 });
   });
 
   test("tshark reads the capture, and finds nothing wrong", async () => {
