@@ -32,6 +32,12 @@ export interface Forward {
   readonly guestPort: number;
 }
 
+/** A link that leads to a network of its own. */
+export interface Network extends Link {
+  /** As they were asked for, with the ports that the system chose. */
+  readonly forwards: readonly Forward[];
+}
+
 /** What a machine is connected to: plain data, so that it can be sent to another thread. */
 export interface NetworkOptions {
   /** "user": a private network behind the host's own sockets, without root. */
