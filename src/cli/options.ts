@@ -89,6 +89,7 @@ export function parseDisk(text: string): MachineDisk {
     else if (name === "temporary" && value === undefined) disk.temporary = true;
     else if (name === "format" && (value === "raw" || value === "qcow2")) disk.format = value;
     else if (name === "serial" && value) disk.serial = value;
+    else if (name === "transport" && (value === "pci" || value === "mmio")) disk.transport = value;
     else throw new InvalidArgumentError(`"${option}" is no option of a disk`);
   }
   return disk;

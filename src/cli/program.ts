@@ -223,7 +223,7 @@ function joinOptions(): Option[] {
     text("--nvram <FILE>", "keep the firmware's variables in this file, which is made if it isn't there"),
     list(
       "--disk <IMAGE>",
-      "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]",
+      "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID][,transport=pci|mmio]",
       parseDisk,
     ),
     new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),
