@@ -25,6 +25,19 @@ import { isElf } from "./machine/elf.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export { ENGINES, type EngineName } from "./core/engine.ts";
+export { DiskError } from "./disk/errors.ts";
+export type { Format as DiskFormat } from "./disk/open.ts";
+export type { CheckResult as DiskCheckResult } from "./disk/qcow2/check.ts";
+export {
+  type CheckDiskOptions,
+  type ConvertDiskOptions,
+  checkDisk,
+  convertDisk,
+  createDisk,
+  type DiskInfo,
+  diskInfo,
+  type NewDiskOptions,
+} from "./host/node/disk-images.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
 export { tuneV8 } from "./host/node/v8.ts";

@@ -2,6 +2,7 @@
 
 import { Command, type CommanderError, Option } from "commander";
 import { ENGINES, type EngineName } from "../core/engine.ts";
+import { type DiskActions, diskCommands } from "./disk-program.ts";
 import { CliError } from "./exit.ts";
 import {
   MAX_HARTS,
@@ -60,7 +61,7 @@ export type RunFlags = Pick<
 >;
 
 /** What the commands do; each gives the status to end with. */
-export interface Actions {
+export interface Actions extends DiskActions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
   save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
   load(file: string, flags: RunFlags): Promise<number>;
@@ -143,6 +144,10 @@ export async function runProgram(
     .action(async (names: string[]) => {
       status = await actions.remove(names);
     });
+
+  diskCommands(wardian, command, actions, (ended) => {
+    status = ended;
+  });
 
   try {
     await wardian.parseAsync(args, { from: "user" });

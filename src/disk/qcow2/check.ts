@@ -7,7 +7,7 @@
 import type { BlockFile } from "../../backends/block-file.ts";
 import { get64, roundUp, view } from "../bytes.ts";
 import { DiskError } from "../errors.ts";
-import { HEADER_BYTES, type Header, MAX_OFFSET, parseHeader } from "./header.ts";
+import { cleared, FIELD, HEADER_BYTES, type Header, MAX_OFFSET, parseHeader } from "./header.ts";
 import { compressedPlace } from "./mapping.ts";
 import { Refcounts } from "./refcounts.ts";
 import { readSnapshots } from "./snapshots.ts";
@@ -142,6 +142,11 @@ class Checker {
     await this.#countRefcounts();
     await this.#compare();
     await this.#checkFlags();
+    const isSound = this.#result.corruptions + this.#result.errors === 0;
+    if (isSound && this.#options.repair === "all" && (this.#header.dirty || this.#header.corrupt)) {
+      await this.#file.write(FIELD.incompatible, cleared(this.#header));
+      await this.#file.flush();
+    }
     return this.#result;
   }
 

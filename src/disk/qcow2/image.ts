@@ -24,7 +24,7 @@ import { DiskError, damaged, quote } from "../errors.ts";
 import type { Extent, Image } from "../image.ts";
 import type { Table } from "./cache.ts";
 import { checkQcow2 } from "./check.ts";
-import { type Compression, cleared, FIELD, HEADER_BYTES, type Header, parseHeader } from "./header.ts";
+import { type Compression, FIELD, HEADER_BYTES, type Header, parseHeader } from "./header.ts";
 import { type Entry, Mapping, type Place } from "./mapping.ts";
 import { Refcounts } from "./refcounts.ts";
 
@@ -450,7 +450,9 @@ export class Qcow2Image implements Image {
     await this.#map.load(offset);
     const place = this.#map.find(offset, length);
     if (!place) return this.extent(offset, length);
-    return { kind: place.kind === "compressed" ? "data" : place.kind, length: place.length };
+    if (place.kind !== "absent") return { kind: place.kind === "zero" ? "zero" : "data", length: place.length };
+    const there = Math.min(place.length, (this.#backing?.size ?? 0) - offset);
+    return this.#backing && there > 0 ? this.#backing.extent(offset, there) : { kind: "zero", length: place.length };
   }
 
   async close(): Promise<void> {
@@ -511,8 +513,6 @@ async function prepare(file: BlockFile, header: Header): Promise<void> {
     const { corruptions, errors } = await checkQcow2(file, { repair: "all" });
     if (corruptions + errors > 0)
       throw damaged(file.name, "it was not closed in order and can't be repaired; see `wardian disk check`");
-    await file.write(FIELD.incompatible, cleared(header));
-    await file.flush();
   }
   if (header.autoclear) {
     await file.write(FIELD.autoclear, new Uint8Array(8));
