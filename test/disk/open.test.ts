@@ -169,7 +169,7 @@ describe("a backing file", () => {
     for (const [i, name] of [secret, "../secret/secret.raw", `file:${secret}`].entries()) {
       const path = image(`far${i}/over.qcow2`, "-u", "-b", name, "-F", "raw", "-o", "size=1M");
       expect(await refusal({ path })).toMatch(
-        /in another folder; if you trust the image, allow that by --allow-backing/,
+        /in another folder; if you trust the image, allow that \(--allow-backing/,
       );
       for (const allowed of [secret, dirname(secret)]) {
         const disk = await openDisk({ path, allowBacking: [allowed] });

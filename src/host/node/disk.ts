@@ -116,7 +116,10 @@ export class DiskFiles implements ImageSource {
     const isAllowed = [this.#folder, ...this.#allowed].some((allowed) => isWithin(real, allowed));
     if (!isAllowed) {
       const sentence = `The image ${quote(by)} wants ${quote(real)} for its backing file, which is in another folder`;
-      throw new DiskError("forbidden", `${sentence}; if you trust the image, allow that by --allow-backing.`);
+      throw new DiskError(
+        "forbidden",
+        `${sentence}; if you trust the image, allow that (--allow-backing PATH, or allow-backing=PATH with --disk).`,
+      );
     }
     if (!statSync(real).isFile())
       throw new DiskError("forbidden", `The backing file ${quote(real)} is not a plain file.`);
