@@ -14,7 +14,7 @@ const dir = scratch();
 function source(): string {
   const path = join(dir, "source.raw");
   const random = seeded(5);
-  const bytes = new Uint8Array(9 * 2 ** 20 + 512 * 5);
+  const bytes = new Uint8Array(5 * 2 ** 20 + 512 * 5);
   for (let at = 0; at < bytes.length; ) {
     const length = 512 * (1 + (random() % 300));
     const kind = random() % 3;
