@@ -28,6 +28,19 @@ import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export type { Forward } from "./backends/link.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
+export { DiskError } from "./disk/errors.ts";
+export type { Format as DiskFormat } from "./disk/open.ts";
+export type { CheckResult as DiskCheckResult } from "./disk/qcow2/check.ts";
+export {
+  type CheckDiskOptions,
+  type ConvertDiskOptions,
+  checkDisk,
+  convertDisk,
+  createDisk,
+  type DiskInfo,
+  diskInfo,
+  type NewDiskOptions,
+} from "./host/node/disk-images.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
 export { tuneV8 } from "./host/node/v8.ts";
