@@ -1,6 +1,6 @@
 import { ImageError } from "./errors.ts";
 import { run, start } from "./process.ts";
-import { readTar, type TarFile } from "./tar.ts";
+import { readEntries, type TarEntry, type TarFile, type TarKind } from "./tar.ts";
 
 const NO_DPKG =
   "dpkg-deb was not found, and Debian's packages can't be opened without it; install dpkg, or bring your own guest with --kernel and --initrd.";
@@ -17,11 +17,27 @@ export async function* readPackage(
   wanted: (path: string) => boolean,
   signal?: AbortSignal,
 ): AsyncGenerator<TarFile> {
-  const job = start("dpkg-deb", ["--fsys-tarfile", file], NO_DPKG, { signal });
+  yield* readArchive(file, "data", (path, kind) => kind === "file" && wanted(path), signal);
+}
+
+/** Options of dpkg-deb that write a package's archives (deb(5)), uncompressed. */
+const ARCHIVES = { control: "--ctrl-tarfile", data: "--fsys-tarfile" } as const;
+
+/**
+ * What `wanted` picks of one of a Debian package's archives.
+ * @throws ImageError bad-package, no-tool or interrupted
+ */
+export async function* readArchive(
+  file: string,
+  archive: keyof typeof ARCHIVES,
+  wanted: (path: string, kind: TarKind) => boolean = () => true,
+  signal?: AbortSignal,
+): AsyncGenerator<TarEntry> {
+  const job = start("dpkg-deb", [ARCHIVES[archive], file], NO_DPKG, { signal });
   let failure: unknown;
   let finished = false;
   try {
-    yield* readTar(job.stdout, wanted);
+    yield* readEntries(job.stdout, wanted);
     finished = true;
   } catch (error) {
     failure = error;

@@ -41,8 +41,12 @@ export interface Plan {
  */
 const ALIAS = "stable";
 
-/** Fetches the signed index; of a suite that the mirror is just updating, its alias's. */
-async function index(recipe: DebianRecipe, directory: string, options: DebianOptions): Promise<Apt> {
+/** Fetches the signed index; of a suite that the mirror is just updating, its alias's. @throws ImageError */
+export async function fetchIndex(
+  recipe: Pick<DebianRecipe, "suite" | "architecture">,
+  directory: string,
+  options: DebianOptions,
+): Promise<Apt> {
   const progress = options.step("Reading the mirror's index");
   const suites = options.suite === undefined ? [recipe.suite, ALIAS] : [options.suite];
   let first: unknown;
@@ -63,16 +67,20 @@ async function index(recipe: DebianRecipe, directory: string, options: DebianOpt
 
 /** Asks the mirror for the versions of a recipe's packages; apt's state goes into `directory`. */
 export async function planDebian(recipe: DebianRecipe, directory: string, options: DebianOptions): Promise<Plan> {
-  const apt = await index(recipe, directory, options);
+  const apt = await fetchIndex(recipe, directory, options);
   const named = await apt.candidate(recipe.packages.kernel);
-  // linux-image-riscv64 is empty and depends on the package of the present version.
-  const actual = /\blinux-image-[0-9][a-z0-9.+~-]*/.exec(named.depends)?.[0];
+  const actual = actualKernel(named);
   return {
     apt,
-    kernel: actual === undefined ? named : await apt.candidate(actual),
+    kernel: actual === named.name ? named : await apt.candidate(actual),
     busybox: await apt.candidate(recipe.packages.busybox),
     firmware: await apt.candidate(recipe.packages.firmware),
   };
+}
+
+/** The package with a kernel in it: linux-image-riscv64 is empty and depends on that of the present version. */
+export function actualKernel(named: Candidate): string {
+  return /\blinux-image-[0-9][a-z0-9.+~-]*/.exec(named.depends)?.[0] ?? named.name;
 }
 
 /**
@@ -119,7 +127,8 @@ export async function buildDebian(
   progress(steps, steps);
 }
 
-interface Kernel {
+/** What a kernel's package has. */
+export interface Kernel {
   release: string;
   /** The Image, as the RISC-V boot protocol has it. */
   image: Uint8Array;
@@ -134,7 +143,8 @@ const BUILT_IN = /(?:^|\/)lib\/modules\/[^/]+\/modules\.builtin$/;
 const IMAGE_MAGIC = 0x05435352;
 const IMAGE_MAGIC_AT = 0x38;
 
-async function readKernel(file: string, signal?: AbortSignal): Promise<Kernel> {
+/** Reads a kernel's package; takes memory for all its modules. @throws ImageError bad-package */
+export async function readKernel(file: string, signal?: AbortSignal): Promise<Kernel> {
   const packed = new Map<string, { path: string; xz: boolean; data: Uint8Array }>();
   const builtIn = new Set<string>();
   let found: { release: string; image: Uint8Array } | undefined;
@@ -165,8 +175,8 @@ async function readKernel(file: string, signal?: AbortSignal): Promise<Kernel> {
   };
 }
 
-/** The one file of a package for each pattern. */
-async function pick<K extends string>(
+/** The one file of a package for each pattern. @throws ImageError bad-package */
+export async function pick<K extends string>(
   file: string,
   signal: AbortSignal | undefined,
   patterns: Record<K, RegExp>,
