@@ -7,6 +7,7 @@
  * input door, so a backend may complete at any time outside the guest's run,
  * also from within the call that submitted.
  */
+export type { BlockFile } from "./block-file.ts";
 export type { Clock } from "./clock.ts";
 export type { Disk, DiskOptions, DiskRequest, DiskResult } from "./disk.ts";
 export type { Display, DisplayInput, DisplayRectangle } from "./display.ts";

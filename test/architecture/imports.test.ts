@@ -28,6 +28,7 @@ const ASSEMBLY: Record<string, readonly string[]> = {
 const SRC: Record<string, readonly string[]> = {
   isa: [],
   backends: [],
+  disk: ["backends"],
   core: ["isa"],
   devices: ["backends", "core", "isa"],
   machine: ["backends", "core", "devices", "isa"],
@@ -37,7 +38,7 @@ const SRC: Record<string, readonly string[]> = {
   profile: ["core", "isa"],
   hypervisor: ["backends", "core", "debug", "devices", "isa", "machine", "profile", "snapshot"],
   process: ["backends", "core", "isa"],
-  host: ["backends", "core", "devices", "hypervisor", "images", "machine", "profile"],
+  host: ["backends", "core", "devices", "disk", "hypervisor", "images", "machine", "profile"],
   build: [],
   oracle: ["images", "machine"],
 };
@@ -50,6 +51,7 @@ const SHARED = new Set([
   "backends",
   "core",
   "devices",
+  "disk",
   "machine",
   "hypervisor",
   "snapshot",
