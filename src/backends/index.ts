@@ -14,4 +14,16 @@ export type { Display, DisplayInput, DisplayRectangle } from "./display.ts";
 export type { Entropy } from "./entropy.ts";
 export type { FileReply, FileRequest, Files } from "./files.ts";
 export type { Forward, Link, NetworkOptions } from "./link.ts";
+export type {
+  DatagramHandler,
+  DatagramSocket,
+  Listener,
+  ResolverConfiguration,
+  SocketAddress,
+  SocketFailure,
+  Sockets,
+  Stream,
+  StreamHandler,
+} from "./sockets.ts";
 export type { Terminal, TerminalSize } from "./terminal.ts";
+export type { Timing } from "./timing.ts";
