@@ -2,7 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Apt, type ByteProgress, type Candidate, hostMirror } from "./apt.ts";
 import { writeSynced } from "./cache.ts";
-import { decompressXz, readPackage } from "./deb.ts";
+import { decompressXz, type Packed, readPackage } from "./deb.ts";
 import { ImageError } from "./errors.ts";
 import { buildInitramfs, type InitFile } from "./initramfs.ts";
 import type { DebianRecipe } from "./manifest.ts";
@@ -134,28 +134,34 @@ export interface Kernel {
   image: Uint8Array;
   /** A module, uncompressed; nothing when it is built in. */
   module(name: string): Promise<KernelModule | undefined>;
+  /** All modules, as the package has them. */
+  packed: readonly Packed[];
+  /** Its own lists, which the package has beside the modules: modules.order and the like, by name. */
+  lists: ReadonlyMap<string, string>;
 }
 
 const IMAGE = /^boot\/vmlinu[xz]-(.+)$/;
 const MODULE = /(?:^|\/)lib\/modules\/[^/]+\/(kernel\/.+\.ko)(\.xz)?$/;
-const BUILT_IN = /(?:^|\/)lib\/modules\/[^/]+\/modules\.builtin$/;
+const LIST = /(?:^|\/)lib\/modules\/[^/]+\/(modules\.[a-z.]+)$/;
+const BUILT_IN = "modules.builtin";
 /** The Image's magic number, "RSC\x05" at 0x38 (Linux, Documentation/arch/riscv/boot-image-header.rst). */
 const IMAGE_MAGIC = 0x05435352;
 const IMAGE_MAGIC_AT = 0x38;
 
 /** Reads a kernel's package; takes memory for all its modules. @throws ImageError bad-package */
 export async function readKernel(file: string, signal?: AbortSignal): Promise<Kernel> {
-  const packed = new Map<string, { path: string; xz: boolean; data: Uint8Array }>();
-  const builtIn = new Set<string>();
+  const packed = new Map<string, Packed>();
+  const lists = new Map<string, string>();
   let found: { release: string; image: Uint8Array } | undefined;
-  const wanted = (path: string): boolean => IMAGE.test(path) || MODULE.test(path) || BUILT_IN.test(path);
+  const wanted = (path: string): boolean => IMAGE.test(path) || MODULE.test(path) || LIST.test(path);
   for await (const { path, data } of readPackage(file, wanted, signal)) {
     const image = IMAGE.exec(path);
     const module = MODULE.exec(path);
     if (image !== null) found = { release: image[1]!, image: data };
     else if (module !== null) packed.set(moduleName(path), { path: module[1]!, xz: module[2] !== undefined, data });
-    else for (const line of Buffer.from(data).toString("utf8").split("\n")) builtIn.add(moduleName(line));
+    else lists.set(LIST.exec(path)![1]!, Buffer.from(data).toString("latin1"));
   }
+  const builtIn = new Set((lists.get(BUILT_IN) ?? "").split("\n").map(moduleName));
   if (found === undefined) throw bad("has no kernel under boot/");
   const view = new DataView(found.image.buffer, found.image.byteOffset, found.image.byteLength);
   if (view.byteLength < 64 || view.getUint32(IMAGE_MAGIC_AT, true) !== IMAGE_MAGIC) {
@@ -163,6 +169,8 @@ export async function readKernel(file: string, signal?: AbortSignal): Promise<Ke
   }
   return {
     ...found,
+    packed: [...packed.values()],
+    lists,
     async module(name) {
       const entry = packed.get(name);
       if (entry === undefined) {

@@ -144,7 +144,7 @@ function paxValue(record: Uint8Array, key: string): string | undefined {
   return new RegExp(`(?:^|\\n)\\d+ ${key}=([^\\n]*)\\n`).exec(Buffer.from(record).toString("utf8"))?.[1];
 }
 /** Takes runs of bytes from a stream of chunks. */
-class Reader {
+export class Reader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest: Uint8Array = new Uint8Array(0);
 

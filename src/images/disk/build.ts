@@ -5,15 +5,18 @@ import { join } from "node:path";
 import type { ByteProgress, Downloaded } from "../apt.ts";
 import { digest, writeSynced } from "../cache.ts";
 import { type CpioEntry, writeCpio } from "../cpio.ts";
+import { unpackAll } from "../deb.ts";
 import { type Kernel, pick, readKernel } from "../debian.ts";
 import { ImageError, interrupted } from "../errors.ts";
 import { buildInitramfs, type InitFile } from "../initramfs.ts";
-import { closure } from "../modules.ts";
+import { closure, type ModuleFacts, readModuleFacts } from "../modules.ts";
 import type { Source } from "../sources.ts";
 import type { TarEntry } from "../tar.ts";
+import type { TarItem } from "../tar-writer.ts";
 import type { Builder, StartBuilder } from "./builder.ts";
+import { moduleTables } from "./depmod.ts";
 import { PARTITION_TYPES, partitionTable } from "./gpt.ts";
-import { systemFiles } from "./system.ts";
+import { Certificates, systemFiles } from "./system.ts";
 import { parents, writeTree } from "./tree.ts";
 
 /** The names of an image's files. */
@@ -67,12 +70,20 @@ export async function buildDisk(build: DiskBuild, directory: string, work: strin
 
   const ids = identify(build.identity);
   const tree = join(work, "tree.tar");
+  const tables = moduleFiles(kernel, signal);
+  tables.catch(() => {}); // whoever awaits it hears
   const mkfs = new Tools();
+  const certificates = new Certificates();
   const debs = new Map([...build.debs].filter(([name]) => name !== build.busybox));
   const { mtime } = await writeTree(tree, debs, {
-    visit: (entry) => mkfs.visit(entry),
-    own: (packages) => [
+    visit: (entry) => {
+      mkfs.visit(entry);
+      certificates.visit(entry);
+    },
+    own: async (packages) => [
       ...systemFiles({ ...build, packages, rootId: ids.root, espId: ids.esp }),
+      ...certificates.files(),
+      ...(await tables),
       { kind: "file", path: `boot/initrd.img-${kernel.release}`, data: initrd },
     ],
     progress: step("Unpacking Debian's packages"),
@@ -101,6 +112,22 @@ export async function buildDisk(build: DiskBuild, directory: string, work: strin
     await machine.stop();
   }
   await rm(tree);
+}
+
+/** depmod's tables. Runs beside other work, which is why it takes nothing that others remove. */
+async function moduleFiles(kernel: Kernel, signal: AbortSignal | undefined): Promise<TarItem[]> {
+  const facts: ModuleFacts[] = [];
+  // The names have no suffix in the way that `packed` has them.
+  for await (const { path, xz, data } of unpackAll(kernel.packed, signal)) {
+    facts.push(readModuleFacts(xz ? `${path}.xz` : path, data));
+  }
+  const list = (name: string): string => kernel.lists.get(name) ?? "";
+  const tables = moduleTables(facts, {
+    order: list("modules.order"),
+    builtin: list("modules.builtin"),
+    builtinInfo: list("modules.builtin.modinfo"),
+  });
+  return [...tables].map(([name, data]) => ({ kind: "file", path: `usr/lib/modules/${kernel.release}/${name}`, data }));
 }
 
 /** The table's ids and the file systems'. */

@@ -4,18 +4,8 @@
  * modules; here it is what xz takes.
  */
 
-import { moduleName } from "../modules.ts";
+import { type ModuleFacts, moduleName } from "../modules.ts";
 import { ModuleIndex } from "./module-index.ts";
-
-/** What a module says of itself. */
-export interface ModuleFacts {
-  /** Relative to /lib/modules/<release>, as it is there. */
-  path: string;
-  /** Of its `.modinfo`: keys and values in their order. */
-  info: readonly (readonly [string, string])[];
-  /** What it exports. */
-  symbols: readonly string[];
-}
 
 /** The kernel's own lists, as its package has them. */
 export interface KernelLists {
@@ -40,10 +30,18 @@ export function moduleTables(found: readonly ModuleFacts[], lists: KernelLists):
   const modules = inOrder(found, lists.order);
   resolve(modules);
   const text = (head: string, lines: readonly string[]): Uint8Array =>
-    Buffer.from([head, ...lines].filter((line) => line !== "").join("\n").concat("\n"), "latin1");
+    Buffer.from(
+      [head, ...lines]
+        .filter((line) => line !== "")
+        .join("\n")
+        .concat("\n"),
+      "latin1",
+    );
   const linesOf = (key: string): string[] =>
     modules.flatMap(({ name, info }) =>
-      info.filter(([found]) => found === key).map(([, value]) => `${key} ${key === "alias" ? `${value} ${name}` : `${name} ${value}`}`),
+      info
+        .filter(([found]) => found === key)
+        .map(([, value]) => `${key} ${key === "alias" ? `${value} ${name}` : `${name} ${value}`}`),
     );
 
   const dependencies = new ModuleIndex();

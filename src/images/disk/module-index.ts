@@ -82,7 +82,8 @@ export class ModuleIndex {
       if (at.values.length > 0) {
         offset += VALUES;
         put(word(at.values.length));
-        for (const { priority, text } of at.values) put(Buffer.concat([word(priority), Buffer.from(`${text}\0`, "latin1")]));
+        for (const { priority, text } of at.values)
+          put(Buffer.concat([word(priority), Buffer.from(`${text}\0`, "latin1")]));
       }
       return offset;
     };

@@ -2,6 +2,7 @@
 
 import type { InitFile } from "../initramfs.ts";
 import { type Source, writeDeb822 } from "../sources.ts";
+import type { TarEntry } from "../tar.ts";
 import type { TarItem } from "../tar-writer.ts";
 import type { UnpackedPackage } from "./dpkg.ts";
 
@@ -15,6 +16,37 @@ export interface SystemOptions {
   proxy: ReadonlyMap<string, string>;
   rootId: string;
   espId: string;
+}
+
+/** Where ca-certificates has its certificates, and where they are to be found. */
+const CERTIFICATES = "usr/share/ca-certificates/";
+const TRUSTED = "etc/ssl/certs";
+
+/**
+ * What update-ca-certificates makes of ca-certificates' files: links to all, and
+ * one file with all. (The links by hashes are openssl's to make.)
+ */
+export class Certificates {
+  readonly #found = new Map<string, Uint8Array>();
+
+  visit({ path, kind, data }: TarEntry): void {
+    if (kind === "file" && path.startsWith(CERTIFICATES) && path.endsWith(".crt")) this.#found.set(path, data);
+  }
+
+  files(): TarItem[] {
+    const paths = [...this.#found.keys()].sort();
+    const linkOf = (path: string): string => {
+      const name = path.slice(path.lastIndexOf("/") + 1, -".crt".length);
+      return `${TRUSTED}/${name.replace(/[ ,]/g, "_").replace(/[()]/g, "=")}.pem`;
+    };
+    const ended = (data: Uint8Array): Uint8Array =>
+      data.at(-1) === 0x0a ? data : Buffer.concat([data, Buffer.from("\n")]);
+    const bundle = Buffer.concat(paths.map((path) => ended(this.#found.get(path)!)));
+    return [
+      ...paths.map((path): TarItem => ({ kind: "symlink", path: linkOf(path), target: `/${path}`, mode: 0o777 })),
+      { kind: "file", path: `${TRUSTED}/ca-certificates.crt`, data: bundle },
+    ];
+  }
 }
 
 /** Those that are as they are, and those that depend on the packages, the mirror and the disk. */

@@ -17,7 +17,7 @@ export interface TreeOptions {
   /** Sees what is unpacked, as it goes by. */
   visit?: (entry: TarEntry) => void;
   /** Files of ours, when all packages are known. */
-  own: (packages: readonly UnpackedPackage[]) => readonly TarItem[];
+  own: (packages: readonly UnpackedPackage[]) => Promise<readonly TarItem[]>;
   signal?: AbortSignal | undefined;
   progress: (done: number, total: number) => void;
 }
@@ -64,7 +64,7 @@ export async function writeTree(file: string, debs: Downloaded, options: TreeOpt
       packages.push(unpacked);
     }
     for (const entry of databaseOf(packages, mtime)) await put(entry);
-    for (const entry of options.own(packages)) {
+    for (const entry of await options.own(packages)) {
       for (const path of parents(entry.path)) {
         if (!seen.has(path)) await put({ kind: "directory", path, mtime });
       }
