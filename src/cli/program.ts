@@ -45,6 +45,7 @@ export interface BootFlags {
   readonly engine?: EngineName;
   readonly mirror?: string;
   readonly disk?: readonly MachineDisk[];
+  readonly persist?: string;
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -203,6 +204,10 @@ function machineOptions(): Option[] {
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
+    text(
+      "--persist <FILE>",
+      "keep what is written to the image's disk in this file; otherwise it ends with the machine",
+    ),
     ...joinOptions(),
   ];
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type CachedImage, defaultCacheDirectory, digest, ImageCache } from "./cache.ts";
 import { BUILD_FORMAT, buildDebian, type DebianOptions, FILES, planDebian } from "./debian.ts";
 import { DISK_FILES, identify } from "./disk/build.ts";
-import type { StartBuilder } from "./disk/builder.ts";
+import type { DiskBuilder } from "./disk/builder.ts";
 import { diskDigest, diskIdentity, makeDisk, planDisk, readDiskParts } from "./disk/plan.ts";
 import { fileError, ImageError } from "./errors.ts";
 import { type InitFile, readInitFiles } from "./initramfs.ts";
@@ -28,8 +28,8 @@ export interface ProvisionOptions {
   roms?: string;
   progress?: (progress: ImageProgress) => void;
   signal?: AbortSignal;
-  /** Starts the machine that a disk's packages are configured in; without it, no disk can be made. */
-  start?: StartBuilder;
+  /** Provides the machine in which a disk is finished; without it, none can be made. */
+  builder?: DiskBuilder;
 }
 
 /** A Linux guest, ready to boot. */
@@ -53,10 +53,10 @@ export interface ProvisionedLinux {
 /** A Linux system on a disk, with the kernel and the initramfs that are on it. */
 export interface ProvisionedDisk extends Omit<ProvisionedLinux, "kind" | "firmware"> {
   kind: "disk";
-  /** Path of the disk, which is only to be read: machines write to overlays. */
+  /** Path of the disk, a qcow2 image that is only to be read: machines write to overlays. */
   disk: string;
-  /** The disk's format. */
-  format: "raw" | "qcow2";
+  /** The disk's size, bytes. */
+  size: number;
 }
 
 /** A bare-metal program that starts in M-mode. */
@@ -148,27 +148,47 @@ async function prepare(name: string, options: ProvisionOptions, renew: boolean):
     recipe.kind === "disk" ? await diskMaker(roms, recipe, options, debian) : await debianMaker(roms, recipe, debian);
   const image = await cachedImage(name, maker, options, renew, step);
   const file = (path: string): string => join(image.directory, path);
-  const common = { name, version: image.version, memory: recipe.memory };
-  if (recipe.kind === "disk") {
-    const { root } = identify(diskIdentity(image.packages));
-    return {
-      ...common,
-      kind: "disk",
-      kernel: file(DISK_FILES.kernel),
-      initrd: file(DISK_FILES.initrd),
-      append: `root=UUID=${root} ${recipe.append}`,
-      disk: file(DISK_FILES.disk),
-      format: "raw",
-    };
-  }
+  if (recipe.kind === "disk") return provisionedDisk(recipe, image);
   return {
-    ...common,
     kind: "linux",
+    name,
+    version: image.version,
+    memory: recipe.memory,
     kernel: file(FILES.kernel),
     initrd: file(FILES.initrd),
     append: recipe.append,
     firmware: { dynamic: file(FILES.dynamic), jump: file(FILES.jump) },
   };
+}
+
+function provisionedDisk(recipe: DiskRecipe, image: CachedImage): ProvisionedDisk {
+  const file = (key: keyof typeof DISK_FILES): string => join(image.directory, DISK_FILES[key]);
+  return {
+    kind: "disk",
+    name: image.name,
+    version: image.version,
+    memory: recipe.memory,
+    kernel: file("kernel"),
+    initrd: file("initrd"),
+    append: `root=UUID=${identify(diskIdentity(image.packages)).root} ${recipe.append}`,
+    disk: file("disk"),
+    size: recipe.size * 1024 * 1024,
+  };
+}
+
+/**
+ * The image of a disk's recipe that is in a directory of the cache.
+ * @returns undefined when it isn't there any more, or is none of this recipe's
+ * @throws ImageError
+ */
+export async function provisionedAt(
+  directory: string,
+  name: string,
+  options: ProvisionOptions = {},
+): Promise<ProvisionedDisk | undefined> {
+  const recipe = findRecipe(await readManifest(options.roms ?? (await romsDirectory())), name);
+  const image = (await cacheOf(options).list()).find((found) => found.directory === directory && found.name === name);
+  return image && recipe.kind === "disk" ? provisionedDisk(recipe, image) : undefined;
 }
 
 /** What makes images of one recipe. */
@@ -207,20 +227,21 @@ async function debianMaker(roms: string, recipe: DebianRecipe, debian: DebianOpt
 async function diskMaker(
   roms: string,
   recipe: DiskRecipe,
-  { start }: ProvisionOptions,
+  { builder }: ProvisionOptions,
   debian: DebianOptions,
 ): Promise<Maker> {
   const parts = await readDiskParts(roms, recipe);
   return {
     key: diskDigest(recipe, parts),
     async plan(directory) {
-      if (start === undefined) throw new ImageError("no-tool", "A disk is made in a machine, and there is none here.");
+      if (builder === undefined)
+        throw new ImageError("no-tool", "A disk is made in a machine, and there is none here.");
       const plan = await planDisk(recipe, directory, debian);
       const packages = versions(plan.packages);
       return {
         version: plan.kernel.version,
         packages,
-        build: (output, work) => makeDisk(recipe, parts, plan, diskIdentity(packages), output, work, start, debian),
+        build: (output, work) => makeDisk(recipe, parts, plan, diskIdentity(packages), output, work, builder, debian),
       };
     },
   };

@@ -121,6 +121,7 @@ function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network"> {
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
   const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
+  if (net === "none") return { ...(disk && { disks: disk }), network: "none" };
   return { ...(disk && { disks: disk }), ...(net === "user" || given.length > 0 ? { network } : {}) };
 }
 
@@ -142,8 +143,21 @@ export async function makeMachine(
 ): Promise<Machine> {
   const progress = new StepProgress();
   const name = image ?? (flags.kernel === undefined ? DEFAULT_IMAGE : undefined);
-  const { kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror } = flags;
-  const given = { image: name, kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror };
+  const { kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror, persist } = flags;
+  const given = {
+    image: name,
+    kernel,
+    initrd,
+    append,
+    bios,
+    memory,
+    harts,
+    dtb,
+    deterministic,
+    engine,
+    mirror,
+    persist,
+  };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),

@@ -1,6 +1,6 @@
 /** Makes a Debian system on a disk: packages unpacked here, then configured inside a machine. */
 
-import { open, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ByteProgress, Downloaded } from "../apt.ts";
 import { digest, writeSynced } from "../cache.ts";
@@ -13,14 +13,14 @@ import { closure, type ModuleFacts, readModuleFacts } from "../modules.ts";
 import type { Source } from "../sources.ts";
 import type { TarEntry } from "../tar.ts";
 import type { TarItem } from "../tar-writer.ts";
-import type { Builder, StartBuilder } from "./builder.ts";
+import type { Builder, DiskBuilder, Piece } from "./builder.ts";
 import { moduleTables } from "./depmod.ts";
 import { PARTITION_TYPES, partitionTable } from "./gpt.ts";
 import { Certificates, systemFiles } from "./system.ts";
 import { parents, writeTree } from "./tree.ts";
 
 /** The names of an image's files. */
-export const DISK_FILES = { kernel: "kernel", initrd: "initrd", disk: "disk.raw" } as const;
+export const DISK_FILES = { kernel: "kernel", initrd: "initrd", disk: "disk.qcow2" } as const;
 
 const MIB = 1024 * 1024;
 /** Where the EFI partition ends and the root file system starts. */
@@ -49,7 +49,7 @@ export interface DiskBuild {
   identity: string;
   /** Of the disk, bytes. */
   size: number;
-  start: StartBuilder;
+  builder: DiskBuilder;
   step: (name: string) => ByteProgress;
   signal?: AbortSignal | undefined;
 }
@@ -93,16 +93,16 @@ export async function buildDisk(build: DiskBuild, directory: string, work: strin
   await writeFile(builderInitrd, Buffer.concat([initrd, writeCpio(mkfs.entries())]));
   for (const file of build.debs.values()) await rm(file, { force: true }); // room for what follows
 
-  await createDisk(disk, build.size, ids);
+  await build.builder.createDisk(disk, build.size, tableOf(build.size, ids));
   step("Starting the machine that configures the packages")(0, 0);
-  const machine = await build.start({
+  const machine = await build.builder.start({
     kernel: join(directory, DISK_FILES.kernel),
     initrd: builderInitrd,
     append: "console=ttyS0 quiet",
     memory: BUILDER_MEMORY,
     disks: [
-      { path: disk, readOnly: false },
-      { path: tree, readOnly: true },
+      { path: disk, format: "qcow2", readOnly: false },
+      { path: tree, format: "raw", readOnly: true },
     ],
   });
   try {
@@ -158,27 +158,13 @@ export function identify(identity: string): Ids {
   };
 }
 
-/** A sparse file with a partition table: an EFI partition, and the root to the end. */
-async function createDisk(path: string, size: number, ids: Ids): Promise<void> {
-  const partitions = [
+/** A partition table: an EFI partition, and the root to the end. */
+function tableOf(size: number, ids: Ids): Piece[] {
+  const rest = size - ROOT_OFFSET - MIB;
+  return partitionTable(size, ids.disk, [
     { type: PARTITION_TYPES.efi, id: ids.efiPartition, name: "EFI", offset: MIB, size: ROOT_OFFSET - MIB },
-    {
-      type: PARTITION_TYPES.root,
-      id: ids.rootPartition,
-      name: "root",
-      offset: ROOT_OFFSET,
-      size: size - ROOT_OFFSET - MIB,
-    },
-  ];
-  const handle = await open(path, "wx");
-  try {
-    await handle.truncate(size);
-    for (const { offset, bytes } of partitionTable(size, ids.disk, partitions)) {
-      await handle.write(bytes, 0, bytes.length, offset);
-    }
-  } finally {
-    await handle.close();
-  }
+    { type: PARTITION_TYPES.root, id: ids.rootPartition, name: "root", offset: ROOT_OFFSET, size: rest },
+  ]);
 }
 
 async function initramfs(build: DiskBuild, kernel: Kernel): Promise<Uint8Array> {

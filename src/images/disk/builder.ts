@@ -8,8 +8,8 @@ export interface BuilderSpec {
   append: string;
   /** MiB. */
   memory: number;
-  /** Raw images, in the order in which the guest is to find them. */
-  disks: readonly { path: string; readOnly: boolean }[];
+  /** In the order in which the guest is to find them. */
+  disks: readonly { path: string; format: "raw" | "qcow2"; readOnly: boolean }[];
 }
 
 /** A machine that runs. */
@@ -23,5 +23,15 @@ export interface Builder {
   stop(): Promise<void>;
 }
 
-/** Starts such a machine: what provides machines is above this room. */
-export type StartBuilder = (spec: BuilderSpec) => Promise<Builder>;
+/** Bytes that belong at an offset of a disk. */
+export interface Piece {
+  offset: number;
+  bytes: Uint8Array;
+}
+
+/** Provides disks and machines, which are above this room. */
+export interface DiskBuilder {
+  /** Makes a qcow2 image that is all zeroes but for these pieces. @param size bytes */
+  createDisk(path: string, size: number, pieces: readonly Piece[]): Promise<void>;
+  start(spec: BuilderSpec): Promise<Builder>;
+}

@@ -1,5 +1,7 @@
 /** A GUID partition table (UEFI specification 2.10, chapter 5), for disks with sectors of 512 bytes. */
 
+import type { Piece } from "./builder.ts";
+
 const SECTOR = 512;
 /** Entries of the table, and bytes of each: the least that is allowed (5.3.1). */
 const ENTRIES = 128;
@@ -22,12 +24,6 @@ export interface Partition {
   /** Bytes, whole sectors. */
   offset: number;
   size: number;
-}
-
-/** Bytes that belong at an offset of the disk. */
-export interface Piece {
-  offset: number;
-  bytes: Uint8Array;
 }
 
 /**

@@ -8,7 +8,7 @@ import { fileError, ImageError } from "../errors.ts";
 import { type InitFile, readInitFiles } from "../initramfs.ts";
 import type { DiskRecipe } from "../manifest.ts";
 import { buildDisk } from "./build.ts";
-import type { StartBuilder } from "./builder.ts";
+import type { DiskBuilder } from "./builder.ts";
 
 /** Raise it when the code makes another disk of the same recipe. */
 const DISK_FORMAT = 1;
@@ -86,7 +86,7 @@ export async function makeDisk(
   identity: string,
   output: string,
   work: string,
-  start: StartBuilder,
+  builder: DiskBuilder,
   options: DebianOptions,
 ): Promise<void> {
   const { signal, step } = options;
@@ -103,7 +103,7 @@ export async function makeDisk(
     proxy,
     identity,
     size: recipe.size * 1024 * 1024,
-    start,
+    builder,
     step,
     signal,
   };
