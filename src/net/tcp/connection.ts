@@ -595,8 +595,10 @@ export class TcpConnection {
   }
 
   #acknowledge(): void {
-    // The last number that the peer takes (RFC 9293 §3.10.7.4): not beyond its window, though a probe was.
-    this.#transmit(Math.max(this.#una, Math.min(this.#max, this.#una + this.#window)), ACK, 0);
+    // The number that the peer expects: behind all that was sent, but for a probe that it didn't take. Not the
+    // window's end, which may be a little before what was sent: what is told of it is rounded.
+    const isProbed = this.#persists > 0 && this.#max === this.#nxt + 1;
+    this.#transmit(isProbed ? this.#nxt : this.#max, ACK, 0);
   }
 
   #transmit(position: number, flags: number, length: number): void {
