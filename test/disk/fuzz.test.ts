@@ -36,7 +36,7 @@ class Watched extends MemoryFile {
 
   override write(offset: number, bytes: Uint8Array): void {
     this.#count(offset, bytes.length);
-    if (offset + bytes.length > MOST_FILE) throw new Error(`the file would have ${offset + bytes.length} bytes`);
+    if (offset + bytes.length > MOST_FILE) throw new DiskError("no-space", "The file would be huge.");
     super.write(offset, bytes);
   }
 
