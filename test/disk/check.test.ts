@@ -13,7 +13,7 @@ import { asQemuIo, content, done, qemuCheck, qemuContent, qemuImg, qemuIo, rando
 
 const dir = scratch();
 const SEED = Number(process.env.WARDIAN_DISK_SEED ?? 1);
-const ROUNDS = Number(process.env.WARDIAN_DISK_ROUNDS ?? 1) * 12;
+const ROUNDS = Number(process.env.WARDIAN_DISK_ROUNDS ?? 1) * 5;
 
 const KINDS: Record<
   string,
