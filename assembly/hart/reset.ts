@@ -31,7 +31,7 @@ export function hartSupervisor(h: usize, id: u32): void {
   store<u64>(h, MEDELEG_WRITABLE & ~(<u64>1 << EXC_ECALL_S), H_MEDELEG);
   store<u64>(h, S_INTERRUPTS, H_MIDELEG);
   store<u64>(h, 7, H_MCOUNTEREN);
-  store<u64>(h, 7, H_SCOUNTEREN); // Linux relies on it: its vDSO reads the time in U-mode
+  store<u64>(h, 7, H_SCOUNTEREN); // as OpenSBI leaves it: Linux relies on user programs reading the time
   store<u64>(h, ENV_STCE | ENV_PBMTE_BIT | ENV_CBZE | ENV_CBCFE | (ENV_CBIE & 16), H_MENVCFG);
   store<u64>(h, (<u64>1 << 54) - 1, H_PMPADDR);
   store<u8>(h, 0x1f, H_PMPCFG); // NAPOT, RWX

@@ -38,6 +38,7 @@ const SENTENCES = new Set([
   "BenchError",
   "BootError",
   "CoreError",
+  "DiskError",
   "DtbError",
   "ElfError",
   "EngineError",

@@ -2,12 +2,14 @@
 
 import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Nvram } from "../backends/nvram.ts";
 import { AttachmentError, type Attachments, type DiskAttachment, TRANSPORTS } from "../machine/virtio.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./protocol.ts";
 
 export interface Opener {
   openDisk(options: DiskOptions): Promise<Disk>;
   openNetwork(options: NetworkOptions): Promise<Link>;
+  openNvram(path: string): Promise<Nvram>;
 }
 
 export interface Attached extends Attachments {
@@ -20,23 +22,25 @@ export const NOTHING_ATTACHED: Attached = { close: async () => {} };
 const DEFAULT_MAC = "52:54:00:12:34:56";
 
 /** @throws what can't be opened, as one sentence; then nothing is left open */
-export async function attach({ disks = [], network }: CellSpec, opener: Opener): Promise<Attached> {
+export async function attach({ disks = [], network, nvram: path }: CellSpec, opener: Opener): Promise<Attached> {
   const opened: DiskAttachment[] = [];
   let link: Link | undefined;
+  let nvram: Nvram | undefined;
   const close = async () => {
     link?.close();
-    await Promise.allSettled(opened.map(({ disk }) => disk.close()));
+    await Promise.allSettled([...opened.map(({ disk }) => disk.close()), nvram?.close()]);
   };
   try {
     // One after another: the same image given twice is told by its lock.
     for (const [i, { serial = `disk${i}`, transport = "pci", ...options }] of disks.entries())
       opened.push({ disk: await opener.openDisk(options), serial, transport });
+    if (path !== undefined) nvram = await opener.openNvram(path);
     if (network) {
       const { mac = DEFAULT_MAC, transport = "pci", ...options } = network;
       link = await opener.openNetwork(options);
-      return { disks: opened, links: [{ link, mac: macBytes(mac), transport }], close };
+      return { disks: opened, links: [{ link, mac: macBytes(mac), transport }], ...(nvram && { nvram }), close };
     }
-    return { disks: opened, close };
+    return { disks: opened, ...(nvram && { nvram }), close };
   } catch (error) {
     await close();
     throw error;

@@ -7,6 +7,7 @@
 import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Entropy } from "../backends/entropy.ts";
 import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Nvram } from "../backends/nvram.ts";
 import { DebugSession } from "../debug/session.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
 import type { Profiler } from "../profile/profile.ts";
@@ -19,6 +20,7 @@ import {
   MESSAGE_COST,
   type Report,
   type Request,
+  type RunCounters,
   type Stream,
   type Wire,
 } from "./protocol.ts";
@@ -33,6 +35,7 @@ export interface ExecutorHost {
   /** Opens what a machine is joined to. @throws what can't be opened, as one sentence */
   openDisk(options: DiskOptions): Promise<Disk>;
   openNetwork(options: NetworkOptions): Promise<Link>;
+  openNvram(path: string): Promise<Nvram>;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
   /** Calls back after some milliseconds. @returns cancels it */
@@ -62,6 +65,8 @@ interface Running {
   /** When an idle cell wants to run again; undefined: when input comes. */
   wakeAt: number | undefined;
   idle: boolean;
+  /** Milliseconds that its slices took so far. */
+  busy: number;
   /** Cost of the output that the owner hasn't taken. */
   outstanding: number;
   /** What was typed and hasn't found room in the door yet. */
@@ -165,7 +170,7 @@ export class Executor {
           this.#answer(vm, call, undefined);
           break;
         case "counters":
-          this.#answer(vm, call, vm.cell.counters());
+          this.#answer(vm, call, counted(vm));
           break;
         case "save": {
           const bytes = saveCell(vm.cell);
@@ -188,7 +193,7 @@ export class Executor {
   }
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
-    if (!spec.disks?.length && !spec.network) {
+    if (!spec.disks?.length && !spec.network && spec.nvram === undefined) {
       this.#make(id, module, spec, NOTHING_ATTACHED);
       return;
     }
@@ -229,6 +234,7 @@ export class Executor {
         state: "ready",
         wakeAt: undefined,
         idle: false,
+        busy: 0,
         outstanding: 0,
         typed: [],
         waiting: new Map(),
@@ -400,6 +406,7 @@ export class Executor {
     vm.idle = false;
     if (vm.typed.length > 0) this.#passTyped(vm);
     let result: ReturnType<Cell["slice"]>;
+    const from = this.#host.now();
     try {
       result = vm.cell.slice(vm.cell.busy ? BUSY_SLICE_MS : SLICE_MS);
     } catch (error) {
@@ -409,6 +416,7 @@ export class Executor {
       this.#close(vm).then(failed, failed);
       return;
     }
+    vm.busy += this.#host.now() - from;
     if (result.state === "idle") {
       // Input that came in meanwhile is delivered by the next slice.
       vm.idle = true;
@@ -430,7 +438,7 @@ export class Executor {
     this.#profiled(vm);
     vm.debug?.ended(exit);
     vm.cell.agent.close();
-    const counters = vm.cell.counters();
+    const counters = counted(vm);
     this.#close(vm).then(
       () => this.#wire.post({ type: "exit", vm: vm.id, exit, counters }),
       (error) => this.#wire.post({ type: "exit", vm: vm.id, exit, counters, lost: described(error).message }),
@@ -442,6 +450,10 @@ export class Executor {
     if (recorder && profiler)
       this.#wire.post({ type: "profile", vm: id, profile: { cpu: profiler.stop(), regions: recorder.regions } });
   }
+}
+
+function counted({ cell, busy }: Running): RunCounters {
+  return { ...cell.counters(), busySeconds: busy / 1000 };
 }
 
 function earlier(a: number | undefined, b: number | undefined): number | undefined {

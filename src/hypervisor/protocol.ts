@@ -40,6 +40,10 @@ export interface CellSpec {
   readonly engine?: EngineName;
   readonly disks?: readonly MachineDisk[];
   readonly network?: MachineNetwork;
+  /** There are flash chips. */
+  readonly flash?: boolean;
+  /** The file that keeps what the second of their banks holds. */
+  readonly nvram?: string;
   /** Its executor's thread is sampled from the start to the end. */
   readonly profiled?: boolean;
 }
@@ -91,8 +95,13 @@ export type Request =
   /** The owner is done with a message of a stream, of so many bytes. */
   | { readonly type: "taken"; readonly vm: number; readonly stream: Stream; readonly bytes: number };
 
+/** A cell's counters, and how long its executor has run it so far. */
+export interface RunCounters extends CellCounters {
+  readonly busySeconds: number;
+}
+
 /** What a call returns, by the type of its request. */
-export type Answer = undefined | number | Uint8Array | CellCounters;
+export type Answer = undefined | number | Uint8Array | RunCounters;
 
 /** From the executor. */
 export type Report =
@@ -122,7 +131,7 @@ export type Report =
       readonly type: "exit";
       readonly vm: number;
       readonly exit: Exit;
-      readonly counters: CellCounters;
+      readonly counters: RunCounters;
       readonly lost?: string;
     };
 

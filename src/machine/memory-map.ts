@@ -20,7 +20,8 @@ export const PLIC: Range = { base: 0xc00_0000, size: 0x60_0000 };
 export const UART: Range = { base: 0x1000_0000, size: 0x100 };
 /** The first of VIRTIO_SLOTS windows, VIRTIO.size apart. */
 export const VIRTIO: Range = { base: 0x1000_1000, size: 0x1000 };
-/** Two banks of half this size. */
+export const FW_CFG: Range = { base: 0x1010_0000, size: 0x18 };
+/** Two banks of half this size: firmware, and its variables. */
 export const FLASH: Range = { base: 0x2000_0000, size: 0x400_0000 };
 /** PCI Express configuration space. */
 export const PCIE_ECAM: Range = { base: 0x3000_0000, size: 0x1000_0000 };
@@ -73,6 +74,7 @@ export interface DeviceIds {
 export const HOST_ECAM = VIRTIO_SLOTS;
 export const HOST_PCI_MEMORY = VIRTIO_SLOTS + 1;
 export const HOST_PCI_PORTS = VIRTIO_SLOTS + 2;
+export const HOST_FW_CFG = VIRTIO_SLOTS + 3;
 
 /** Every region that the core's bus must know. */
 export function busRegions(ids: DeviceIds): BusRegion[] {
@@ -83,6 +85,7 @@ export function busRegions(ids: DeviceIds): BusRegion[] {
     { ...PLIC, device: ids.DEV_ID_PLIC },
     { ...UART, device: ids.DEV_ID_UART },
     { ...FLASH, device: ids.DEV_ID_PFLASH },
+    { ...FW_CFG, device: ids.DEV_ID_HOST + HOST_FW_CFG },
     { ...PCIE_ECAM, device: ids.DEV_ID_HOST + HOST_ECAM },
     { ...PCIE_MMIO, device: ids.DEV_ID_HOST + HOST_PCI_MEMORY },
     { ...PCI_PIO, device: ids.DEV_ID_HOST + HOST_PCI_PORTS },

@@ -3,6 +3,7 @@
 import type { Disk } from "../backends/disk.ts";
 import type { Entropy } from "../backends/entropy.ts";
 import type { Link } from "../backends/link.ts";
+import type { Nvram } from "../backends/nvram.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
 import { ALL_ONES, PCI_DEVICES, PciHost } from "../devices/pci/host.ts";
 import { BlockDevice } from "../devices/virtio/blk/blk.ts";
@@ -42,6 +43,8 @@ export interface LinkAttachment {
 export interface Attachments {
   readonly disks?: readonly DiskAttachment[];
   readonly links?: readonly LinkAttachment[];
+  /** Where the variables in flash are kept. */
+  readonly nvram?: Nvram;
 }
 
 export interface VirtioHost {

@@ -28,16 +28,18 @@ const ASSEMBLY: Record<string, readonly string[]> = {
 const SRC: Record<string, readonly string[]> = {
   isa: [],
   backends: [],
+  disk: ["backends"],
   core: ["isa"],
   devices: ["backends", "core", "isa"],
   machine: ["backends", "core", "devices", "isa"],
   images: ["backends", "machine"],
+  net: ["backends"],
   snapshot: ["backends", "core", "devices", "machine"],
   debug: ["core", "isa", "machine"],
   profile: ["core", "isa"],
   hypervisor: ["backends", "core", "debug", "devices", "isa", "machine", "profile", "snapshot"],
   process: ["backends", "core", "isa"],
-  host: ["backends", "core", "devices", "hypervisor", "images", "machine", "profile"],
+  host: ["backends", "core", "devices", "disk", "hypervisor", "images", "machine", "net", "profile"],
   build: [],
   oracle: ["images", "machine"],
 };
@@ -50,8 +52,10 @@ const SHARED = new Set([
   "backends",
   "core",
   "devices",
+  "disk",
   "machine",
   "hypervisor",
+  "net",
   "snapshot",
   "process",
   "debug",
@@ -195,6 +199,20 @@ describe("src/", () => {
       ({ from, to }) => roomOf(to) === "host" && roomOf(from) !== "host" && !ENTRIES.has(roomOf(from)),
     );
     expect(wrong.map(show)).toEqual([]);
+  });
+
+  test("platforms know nothing of each other, and the module for browsers no package but what is in its bundle", () => {
+    const [node, browser] = ["host/node/", "host/browser/"];
+    const wrong = imports.filter(({ from, to }) => {
+      const inPage = from.startsWith(browser) || from === "browser.ts" || from.startsWith("web/page/");
+      const inNode = from.startsWith(node) || from === "node.ts" || from.startsWith("cli/");
+      return (inPage && (to.startsWith(node) || to.startsWith("node:"))) || (inNode && to.startsWith(browser));
+    });
+    expect(wrong.map(show)).toEqual([]);
+    const packages = imports.filter(
+      ({ from, to }) => (from.startsWith(browser) || from === "browser.ts") && !to.endsWith(".ts"),
+    );
+    expect(packages.map(({ to }) => to).sort()).toEqual(["@noble/hashes/sha2.js", "host/browser/embedded.js"]);
   });
 
   test("has no import cycle between files", () => expect(cycle(inside)).toBeUndefined());
