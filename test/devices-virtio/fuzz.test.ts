@@ -178,8 +178,13 @@ class Session {
         });
         break;
       case "net":
-        this.device = this.net = new NetDevice(this.memory, new Uint8Array(6), (frame) => {
-          this.output += frame.length;
+        this.device = this.net = new NetDevice(this.memory, new Uint8Array(6), {
+          ...(next(2) && { largestFrame: 0x1_000d }),
+          onFrame: undefined,
+          submit: (frame) => {
+            this.output += frame.length;
+          },
+          close: () => {},
         });
         break;
       case "console":
@@ -296,6 +301,9 @@ class Session {
     }
     if (this.net) {
       const frame = new Uint8Array(next(8) ? 14 + next(200) : next(20_000)).fill(3);
+      // TCP over IPv4, or nearly.
+      if (next(2)) frame.set([8, 0, 0x45], 12);
+      if (next(2)) frame[14 + 9] = 6;
       if (this.net.accept(frame)) this.input += frame.length;
     }
     if (!this.console) return;

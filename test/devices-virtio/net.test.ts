@@ -1,7 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { get16 } from "../../src/devices/virtio/bytes.ts";
 import { ArrayGuestMemory } from "../../src/devices/virtio/guest-memory.ts";
-import { F_MRG_RXBUF, NetDevice } from "../../src/devices/virtio/net/net.ts";
+import {
+  F_CSUM,
+  F_GUEST_CSUM,
+  F_GUEST_TSO4,
+  F_HOST_TSO4,
+  F_MRG_RXBUF,
+  NetDevice,
+} from "../../src/devices/virtio/net/net.ts";
+import { WireEnd } from "../support/network.ts";
 import {
   type Driver,
   type DriverQueue,
@@ -17,15 +25,21 @@ const HEADER = 12;
 
 class Bench {
   readonly memory = new ArrayGuestMemory(2 << 20);
-  readonly sent: Uint8Array[] = [];
-  readonly device = new NetDevice(this.memory, MAC, (frame) => this.sent.push(frame));
+  readonly link: WireEnd & { largestFrame?: number; largestArrival?: number | undefined } = new WireEnd();
+  readonly device: NetDevice;
   readonly driver: Driver;
   receive!: DriverQueue;
   transmit!: DriverQueue;
 
-  constructor(kind: TransportName, features = VERSION_1 | INDIRECT | EVENT_IDX | F_MRG_RXBUF) {
+  constructor(kind: TransportName, features = VERSION_1 | INDIRECT | EVENT_IDX | F_MRG_RXBUF, largest?: number) {
+    if (largest !== undefined) this.link.largestFrame = largest;
+    this.device = new NetDevice(this.memory, MAC, this.link);
     this.driver = driverOf(kind, this.memory, this.device);
     this.start(features);
+  }
+
+  get sent(): Uint8Array[] {
+    return this.link.sent;
   }
 
   start(features: bigint): void {
@@ -37,8 +51,9 @@ class Bench {
     this.driver.go();
   }
 
-  send(frame: Uint8Array): void {
+  send(frame: Uint8Array, header: readonly number[] = []): void {
     const packet = new Uint8Array(HEADER + frame.length);
+    packet.set(header);
     packet.set(frame, HEADER);
     this.transmit.send(packet);
     this.transmit.notify();
@@ -117,6 +132,65 @@ describe.each<TransportName>(["mmio", "pci"])("over %s", (kind) => {
     expect(bench.receive.take()!.length).toBe(0);
     expect(bench.device.accept(frame(400))).toBe(true);
     expect(bench.receive.take()!.length).toBe(412);
+  });
+
+  test("a checksum that is left to the device is done, wherever it is", () => {
+    const bench = new Bench(kind, VERSION_1 | F_CSUM);
+    // RFC 1071's own example: the sum of 0001 f203 f4f5 f6f7 is ddf2, its complement 220d.
+    const data = Uint8Array.of(0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7);
+    const packet = new Uint8Array(44);
+    packet.set(data, 20);
+    bench.send(packet, [1, 0, 0, 0, 0, 0, 20, 0, 10, 0]);
+    expect([...bench.sent[0]!.subarray(30, 32)]).toEqual([0x22, 0x0d]);
+    const odd = new Uint8Array(27);
+    odd.set(data.subarray(0, 7), 20);
+    bench.send(odd, [1, 0, 0, 0, 0, 0, 20, 0, 5, 0]);
+    expect(bench.sent[1]!.length).toBe(27);
+    // What can't be is dropped.
+    for (const [start, at] of [
+      [44, 0],
+      [20, 23],
+      [255, 255],
+    ])
+      bench.send(packet, [1, 0, 0, 0, 0, 0, start!, 0, at!, 0]);
+    expect(bench.sent).toHaveLength(2);
+  });
+
+  test("large segments go to a link that takes them, and come from it", () => {
+    const features = VERSION_1 | INDIRECT | F_CSUM | F_GUEST_CSUM | F_HOST_TSO4 | F_GUEST_TSO4 | F_MRG_RXBUF;
+    expect(new Bench(kind).device.features & (F_HOST_TSO4 | F_GUEST_TSO4 | F_GUEST_CSUM)).toBe(0n);
+    const bench = new Bench(kind, features, 0x1_000d);
+    expect(bench.link.largestArrival).toBe(0x1_000d);
+    const large = new Uint8Array(20_000);
+    large.set([8, 0, 0x45], 12);
+    large[23] = 6;
+    large[14 + 20 + 12] = 0x80;
+    bench.send(large, [0, 1, 66, 0, 0xa8, 5]);
+    bench.send(large);
+    expect(bench.sent.map(({ length }) => length)).toEqual([20_000]);
+
+    for (let i = 0; i < 6; i++) bench.receive.receive(4096);
+    expect(bench.device.accept(large)).toBe(true);
+    const first = bench.receive.take()!.bytes;
+    // Valid, TCP over IPv4, 66 bytes of headers, segments of what is left of a frame, five buffers.
+    expect([...first.subarray(0, 12)]).toEqual([
+      2,
+      1,
+      66,
+      0,
+      ...[(1514 - 66) & 0xff, (1514 - 66) >> 8],
+      0,
+      0,
+      0,
+      0,
+      5,
+      0,
+    ]);
+    large[23] = 17;
+    expect(bench.device.accept(large)).toBe(true);
+    expect(bench.receive.usedIndex).toBe(5);
+    bench.driver.reset();
+    expect(bench.link.largestArrival).toBeUndefined();
   });
 
   test("nobody listens: what comes is dropped", () => {

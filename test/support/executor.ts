@@ -42,6 +42,7 @@ export function localExecutor({ openDisk = refuse, openNetwork = refuse }: Surro
     entropy: fixedEntropy,
     openDisk,
     openNetwork,
+    openNvram: refuse,
     soon: (callback) => setImmediate(callback),
     later,
   });
