@@ -300,7 +300,7 @@ class Session {
       this.input += completion.bytes.length;
     }
     if (this.net) {
-      const frame = new Uint8Array(next(8) ? 14 + next(200) : next(20_000)).fill(3);
+      const frame = new Uint8Array(24 + next(next(8) ? 200 : 20_000)).fill(3);
       // TCP over IPv4, or nearly.
       if (next(2)) frame.set([8, 0, 0x45], 12);
       if (next(2)) frame[14 + 9] = 6;
