@@ -10,7 +10,7 @@ import { BlockDevice } from "../devices/virtio/blk/blk.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import type { GuestMemory } from "../devices/virtio/guest-memory.ts";
-import { MAX_FRAME, NetDevice } from "../devices/virtio/net/net.ts";
+import { NetDevice } from "../devices/virtio/net/net.ts";
 import { EntropyDevice } from "../devices/virtio/rng/rng.ts";
 import { MmioTransport } from "../devices/virtio/transport-mmio.ts";
 import { PciTransport } from "../devices/virtio/transport-pci.ts";
@@ -130,7 +130,7 @@ export class VirtioDevices {
     }
     for (const { link, mac, transport } of links) {
       const place = take(transport);
-      const device = new NetDevice(memory, mac, (frame) => link.submit(frame));
+      const device = new NetDevice(memory, mac, link);
       put(place, device);
       this.#nets.set(place, device);
       link.onFrame = (frame) => this.#arrived(place, frame);
@@ -231,7 +231,7 @@ export class VirtioDevices {
 
   #arrived(device: number, frame: Uint8Array): void {
     const waiting = this.#waiting(device);
-    if (waiting >= MOST_FRAMES || frame.length === 0 || frame.length > MAX_FRAME) return;
+    if (waiting >= MOST_FRAMES || frame.length === 0) return;
     if (this.#door.push({ kind: "packet", device, bytes: frame })) this.#frames.set(device, waiting + 1);
   }
 }
