@@ -39,6 +39,19 @@ import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export type { Forward } from "./backends/link.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
+export { DiskError } from "./disk/errors.ts";
+export type { Format as DiskFormat } from "./disk/open.ts";
+export type { CheckResult as DiskCheckResult } from "./disk/qcow2/check.ts";
+export {
+  type CheckDiskOptions,
+  type ConvertDiskOptions,
+  checkDisk,
+  convertDisk,
+  createDisk,
+  type DiskInfo,
+  diskInfo,
+  type NewDiskOptions,
+} from "./host/node/disk-images.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
 export { tuneV8 } from "./host/node/v8.ts";
@@ -88,6 +101,15 @@ export interface MachineOptions {
   readonly append?: string;
   /** A flattened device tree in place of the machine's own. */
   readonly dtb?: FileSource;
+  /**
+   * Firmware for the machine's flash, such as EDK2's RISCV_VIRT_CODE.fd: it starts first, in S-mode, or after `bios`
+   * in M-mode. It is handed `kernel`, `initrd` and `append`, if there are any, by fw_cfg.
+   */
+  readonly flash?: FileSource;
+  /** A file that keeps the firmware's variables over power cycles; made if it isn't there. */
+  readonly nvram?: string;
+  /** What `nvram` holds when it is made, such as EDK2's RISCV_VIRT_VARS.fd; blank by default. */
+  readonly nvramTemplate?: FileSource;
   /** Disks, in the guest's order; it finds the first as /dev/vda. */
   readonly disks?: readonly MachineDisk[];
   /** Default: "none"; of an image that is a disk, a user-mode network. */
@@ -115,7 +137,7 @@ export interface MachineOptions {
 }
 
 /** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
-export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network">;
+export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "nvram">;
 
 const DEFAULT_MEMORY = "512M";
 const MAX_HARTS = 8;
@@ -140,7 +162,9 @@ export class Machine extends BaseMachine {
     const traced = options.trace !== undefined;
     const profiled = options.profiled ?? false;
     if (profiled && engine === "both") throw new MachineError("The engine both can't be profiled; choose another.");
-    const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, ...joined(attached) };
+    const flash = plan.flash !== undefined;
+    const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash };
+    const spec = { ...made, ...joined(attached) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -156,7 +180,17 @@ export class Machine extends BaseMachine {
     memorySize(memoryBytes, maxRam(layoutOf(module)));
     if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
     const traced = options.trace !== undefined;
-    const spec = { memoryBytes, harts, snapshot, sbi, deterministic, engine, traced, ...joined(options) };
+    const spec = {
+      memoryBytes,
+      harts,
+      snapshot,
+      sbi,
+      deterministic,
+      engine,
+      traced,
+      flash: snapshot.header.flash,
+      ...joined(options),
+    };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -182,19 +216,25 @@ function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
 }
 
 /** What the machine is joined to. */
-function joined({ disks = [], network }: RestoreOptions): Pick<CellSpec, "disks" | "network"> {
+function joined({ disks = [], network, nvram }: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram"> {
   for (const disk of disks) checkDisk(disk);
   if (network && network !== "none") checkNetwork(network);
-  return { disks, ...(network && network !== "none" && { network }) };
+  const link = network && network !== "none" ? { network } : {};
+  return { disks, ...link, ...(nvram !== undefined && { nvram }) };
 }
 
-type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb">;
+type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb" | "flash">;
 
 /** Everything that is loaded, from the image and from what was named beside it. */
 async function sources(
   options: MachineOptions,
-): Promise<{ boot: Sources; memory?: string; attached: Pick<MachineOptions, "disks" | "network"> }> {
-  const image = await imageSources(options);
+): Promise<{ boot: Sources; memory?: string; attached: Pick<MachineOptions, "disks" | "network" | "nvram"> }> {
+  const named = await imageSources(options);
+  // Firmware in flash boots what is on the image's disk, by what it finds there.
+  const image: ImageSources =
+    named.disk && options.flash !== undefined
+      ? { disk: named.disk, ...(named.memory && { memory: named.memory }) }
+      : named;
   const kernel = options.kernel === undefined ? image.kernel : options.kernel;
   const initrd = options.initrd === undefined ? image.initrd : options.initrd;
   const append = [image.append, options.append].filter((text) => text !== undefined).join(" ");
@@ -209,12 +249,25 @@ async function sources(
       ...(kernelBytes ? { kernel: kernelBytes } : {}),
       ...(initrd === undefined ? {} : { initrd: await readSource(initrd, "initrd") }),
       ...(append === "" ? {} : { append }),
+      ...(await flashSources(options)),
       ...(options.dtb === undefined ? {} : { dtb: await readSource(options.dtb, "device tree") }),
     },
     ...(image.memory === undefined ? {} : { memory: image.memory }),
     attached: {
       disks: [...(image.disk ? [image.disk] : []), ...(options.disks ?? [])],
       network: options.network ?? (image.disk ? { kind: "user" } : "none"),
+      ...(options.nvram === undefined ? {} : { nvram: options.nvram }),
+    },
+  };
+}
+
+/** There are chips when anything is said of what they hold. */
+async function flashSources({ flash, nvram, nvramTemplate }: MachineOptions): Promise<Pick<Sources, "flash">> {
+  if (flash === undefined && nvram === undefined && nvramTemplate === undefined) return {};
+  return {
+    flash: {
+      ...(flash === undefined ? {} : { firmware: await readSource(flash, "flash firmware") }),
+      ...(nvramTemplate === undefined ? {} : { variables: await readSource(nvramTemplate, "template of the NVRAM") }),
     },
   };
 }

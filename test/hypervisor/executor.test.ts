@@ -43,6 +43,7 @@ class Bench {
       wallclock: () => Date.now() * 1e6,
       entropy: () => systemEntropy,
       openDisk: async () => new MemoryDisk(),
+      openNvram: () => Promise.reject(new Error("there is none")),
       openNetwork: async () => new WireEnd(),
       soon: (callback) => setImmediate(callback),
       later: (milliseconds, callback) => {

@@ -113,16 +113,17 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 }
 
 /** What the machine is joined to. */
-function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network"> {
-  const { disk, net, forward, netAllow, netDeny, capture } = flags;
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram"> {
+  const { disk, nvram, net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
   const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
-  if (net === "none") return { ...(disk && { disks: disk }), network: "none" };
-  return { ...(disk && { disks: disk }), ...(net === "user" || given.length > 0 ? { network } : {}) };
+  const kept = { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }) };
+  if (net === "none") return { ...kept, network: "none" };
+  return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
 }
 
 /** A trace that waits for its file. */
@@ -142,14 +143,16 @@ export async function makeMachine(
   more: MachineOptions = {},
 ): Promise<Machine> {
   const progress = new StepProgress();
-  const name = image ?? (flags.kernel === undefined ? DEFAULT_IMAGE : undefined);
-  const { kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror, persist } = flags;
-  const given = {
-    image: name,
+  // Firmware in flash finds what it boots by itself.
+  const alone = flags.kernel !== undefined || flags.flash !== undefined;
+  const name = image ?? (alone ? undefined : DEFAULT_IMAGE);
+  const {
     kernel,
     initrd,
     append,
     bios,
+    flash,
+    nvramTemplate,
     memory,
     harts,
     dtb,
@@ -157,7 +160,9 @@ export async function makeMachine(
     engine,
     mirror,
     persist,
-  };
+  } = flags;
+  const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),
