@@ -27,8 +27,8 @@ import {
   type Provisioned,
   type ProvisionedDisk,
   type ProvisionOptions,
-  provision,
   provisionedAt,
+  provision as provisionImage,
   pull as pullImage,
 } from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
@@ -72,6 +72,10 @@ export {
   type ImageInfo,
   type ImageProgress,
   listImages,
+  type Provisioned,
+  type ProvisionedDisk,
+  type ProvisionedElf,
+  type ProvisionedLinux,
   type ProvisionOptions,
   removeImage,
 } from "./images/index.ts";
@@ -346,6 +350,14 @@ async function imageUnder(base: string, name: string, options: MachineOptions): 
   throw new MachineError(
     `The disk ${options.persist} stands on ${base}, which is no image ${name} in the cache any more; without it the disk can't be read.`,
   );
+}
+
+/**
+ * Finds an image in the cache or makes it. Once made, it needs no network.
+ * @throws ImageError
+ */
+export function provision(name: string, options: ProvisionOptions = {}): Promise<Provisioned> {
+  return provisionImage(name, { builder, ...options });
 }
 
 /**
