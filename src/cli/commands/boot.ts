@@ -1,6 +1,6 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
-import { OutputFile, writeWhole } from "../../host/node/files.ts";
+import { OutputFile, readSource, writeWhole } from "../../host/node/files.ts";
 import { Machine, type MachineNetwork, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
 import { CliError, OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
@@ -168,6 +168,7 @@ export async function makeMachine(
     progress: (step) => progress.update(step),
     signal,
     ...(trace && { trace: traceInto(trace) }),
+    ...(flags.sshKey !== undefined && { sshKey: Buffer.from(await readSource(flags.sshKey, "ssh key")).toString() }),
     ...joined(flags),
     ...more,
   };
