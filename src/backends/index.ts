@@ -11,6 +11,6 @@ export type { Clock } from "./clock.ts";
 export type { Disk, DiskOptions, DiskRequest, DiskResult } from "./disk.ts";
 export type { Display, DisplayInput, DisplayRectangle } from "./display.ts";
 export type { Entropy } from "./entropy.ts";
-export type { FileReply, FileRequest, Files } from "./files.ts";
+export { type FileReply, type FileRequest, type Files, MAX_FILE_BODY, type ShareOptions } from "./files.ts";
 export type { Forward, Link, NetworkOptions } from "./link.ts";
 export type { Terminal, TerminalSize } from "./terminal.ts";
