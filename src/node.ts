@@ -17,13 +17,16 @@ import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
 import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
 import { executors, processMeter } from "./host/node/worker.ts";
+import { checkDisk, checkNetwork } from "./hypervisor/attach.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
+import type { CellSpec, MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
 import { type ImageProgress, listImages, provision } from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { isElf } from "./machine/elf.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
+export type { Forward } from "./backends/link.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
@@ -39,6 +42,7 @@ export {
   type MachineMemory,
   type MachineStats,
 } from "./hypervisor/machine.ts";
+export type { MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 export {
   ImageError,
   type ImageInfo,
@@ -74,6 +78,10 @@ export interface MachineOptions {
   readonly append?: string;
   /** A flattened device tree in place of the machine's own. */
   readonly dtb?: FileSource;
+  /** Disks, in the guest's order; it finds the first as /dev/vda. */
+  readonly disks?: readonly MachineDisk[];
+  /** Default: none. */
+  readonly network?: MachineNetwork;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
   /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
@@ -91,7 +99,8 @@ export interface MachineOptions {
   readonly trace?: (text: string) => void | Promise<void>;
 }
 
-export type RestoreOptions = Pick<MachineOptions, "engine" | "trace">;
+/** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
+export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network">;
 
 const DEFAULT_MEMORY = "512M";
 const MAX_HARTS = 8;
@@ -116,7 +125,7 @@ export class Machine extends BaseMachine {
     const traced = options.trace !== undefined;
     const profiled = options.profiled ?? false;
     if (profiled && engine === "both") throw new MachineError("The engine both can't be profiled; choose another.");
-    const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled };
+    const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, ...joined(options) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -131,7 +140,8 @@ export class Machine extends BaseMachine {
     const { memoryBytes, harts, sbi, deterministic } = snapshot.header;
     memorySize(memoryBytes, maxRam(layoutOf(module)));
     if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
-    const spec = { memoryBytes, harts, snapshot, sbi, deterministic, engine, traced: options.trace !== undefined };
+    const traced = options.trace !== undefined;
+    const spec = { memoryBytes, harts, snapshot, sbi, deterministic, engine, traced, ...joined(options) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -154,6 +164,13 @@ function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
   const fault = engineFault(engine);
   if (fault !== undefined) throw new MachineError(fault);
   return engine;
+}
+
+/** What the machine is joined to. */
+function joined({ disks = [], network }: RestoreOptions): Pick<CellSpec, "disks" | "network"> {
+  for (const disk of disks) checkDisk(disk);
+  if (network) checkNetwork(network);
+  return { disks, ...(network && { network }) };
 }
 
 type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb">;

@@ -1,8 +1,8 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
 import { OutputFile, writeWhole } from "../../host/node/files.ts";
-import { Machine, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
-import { OK } from "../exit.ts";
+import { Machine, type MachineNetwork, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
+import { CliError, OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
 import type { BootFlags, RunFlags } from "../program.ts";
 import { StepProgress } from "../progress.ts";
@@ -107,8 +107,21 @@ async function listenForGdb(machine: Machine, port: number, wait: boolean): Prom
   }
 }
 
-function restoreOptions({ engine }: RunFlags, trace: OutputFile | undefined): RestoreOptions {
-  return { ...(engine && { engine }), ...(trace && { trace: traceInto(trace) }) };
+function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): RestoreOptions {
+  const { engine } = flags;
+  return { ...(engine && { engine }), ...(trace && { trace: traceInto(trace) }), ...joined(flags) };
+}
+
+/** What the machine is joined to. */
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network"> {
+  const { disk, net, forward, netAllow, netDeny, capture } = flags;
+  const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
+  const given = Object.entries(details).filter(([, value]) => value !== undefined);
+  if (net === "none" && given.length > 0)
+    throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
+  // Who speaks of it wants one.
+  const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
+  return { ...(disk && { disks: disk }), ...(net === "user" || given.length > 0 ? { network } : {}) };
 }
 
 /** A trace that waits for its file. */
@@ -136,6 +149,7 @@ export async function makeMachine(
     progress: (step) => progress.update(step),
     signal,
     ...(trace && { trace: traceInto(trace) }),
+    ...joined(flags),
     ...more,
   };
   try {
