@@ -12,9 +12,11 @@ const BUNDLES = {
   "executor.js": "src/host/node/executor.ts",
   "bench.js": "bench/main.ts",
   "fuzz.js": "src/fuzz/main.ts",
+  "web-server.js": "src/web/server/main.ts",
 };
 const STAMPS = "dist/build.json";
 const TOOLS = ["package.json", "package-lock.json", "tsconfig.json", "src/build/build.mjs"];
+const BROWSER_TOOLS = [...TOOLS, "tsconfig.browser.json", "src/build/browser.mjs"];
 
 /** Products: what they are made from, what is made, and how. */
 const PRODUCTS = {
@@ -28,17 +30,31 @@ const PRODUCTS = {
     outputs: Object.keys(BUNDLES).map((name) => `dist/${name}`),
     make: makeBundles,
   },
+  /** The core is in it. */
+  browser: {
+    inputs: ["assembly", "asconfig.json", "src", ...BROWSER_TOOLS],
+    outputs: ["index.js", "embedded.js", "executor.js", "core.wasm"].map((name) => `dist/browser/${name}`),
+    make: (work) => makeFolder("browser", work, ({ bundleModule }) => bundleModule),
+  },
+  web: {
+    inputs: ["assembly", "asconfig.json", "src", ...BROWSER_TOOLS],
+    outputs: ["index.html", "page.js", "style.css", "embedded.js"].map((name) => `dist/web/${name}`),
+    make: (work) => makeFolder("web", work, ({ bundlePage }) => bundlePage),
+  },
   types: {
-    inputs: ["src", ...TOOLS],
-    outputs: ["dist/types/src/node.d.ts"],
+    inputs: ["src", ...BROWSER_TOOLS],
+    outputs: ["node", "browser"].map((entry) => `dist/types/src/${entry}.d.ts`),
     make: makeTypes,
   },
 };
 
-/** @param {{ types: boolean }} options whether the declarations of a release are wanted too */
-export async function build({ types }) {
+/**
+ * Builds what is wanted of "core", "bundles", "browser", "web" and "types", in
+ * that order: later ones stand on the earlier.
+ * @param {readonly string[]} names
+ */
+export async function build(names) {
   mkdirSync(join(ROOT, "dist"), { recursive: true });
-  const names = types ? ["core", "bundles", "types"] : ["core", "bundles"];
   for (const name of names) {
     const { inputs, outputs, make } = PRODUCTS[name];
     const digest = digestOf(inputs);
@@ -64,12 +80,11 @@ async function makeCore(work) {
 }
 
 async function makeBundles(work) {
-  const { build: bundle, formatMessages } = await import("esbuild");
   const missing = Object.values(BUNDLES).filter((entry) => !existsSync(join(ROOT, entry)));
   if (missing.length > 0) throw new Failure(`Sources are missing (${missing.join(", ")}); restore them with git.`);
   const entryPoints = Object.entries(BUNDLES).map(([name, entry]) => ({ in: entry, out: name.replace(/\.js$/, "") }));
-  try {
-    await bundle({
+  await bundling((bundle) =>
+    bundle({
       entryPoints,
       outdir: work,
       absWorkingDir: ROOT,
@@ -80,18 +95,39 @@ async function makeBundles(work) {
       target: "node20",
       format: "esm",
       logLevel: "silent",
-    });
+    }),
+  );
+  for (const name of readdirSync(join(ROOT, work)).sort()) move(`${work}/${name}`, `dist/${name}`);
+}
+
+/** Bundles into a folder of dist/, which appears as a whole. */
+async function makeFolder(name, work, choose) {
+  const make = choose(await import("./browser.mjs"));
+  await bundling((bundle) => make(bundle, `${work}/${name}`));
+  rmSync(join(ROOT, `dist/${name}`), { recursive: true, force: true });
+  move(`${work}/${name}`, `dist/${name}`);
+}
+
+/** Works with esbuild's build; what it finds wrong is shown. */
+async function bundling(work) {
+  const { build: bundle, formatMessages } = await import("esbuild");
+  try {
+    await work(bundle);
   } catch (error) {
     const said = await formatMessages(error.errors ?? [], { kind: "error" });
     throw new Failure("Bundling failed; correct the TypeScript sources.", said.join("") || String(error));
   }
-  for (const name of readdirSync(join(ROOT, work)).sort()) move(`${work}/${name}`, `dist/${name}`);
 }
 
 async function makeTypes(work) {
   const types = `${work}/types`;
-  const tsc = ["node_modules/typescript/bin/tsc", "-p", "src/build/tsconfig.types.json", "--outDir", types];
-  await step("Writing the types", 15, "correct the TypeScript sources", "node", tsc);
+  for (const [entry, expected] of [
+    ["node", 15],
+    ["browser", 8],
+  ]) {
+    const tsc = ["node_modules/typescript/bin/tsc", "-p", `src/build/tsconfig.types-${entry}.json`, "--outDir", types];
+    await step(`Writing the types for ${entry}`, expected, "correct the TypeScript sources", "node", tsc);
+  }
   rmSync(join(ROOT, "dist/types"), { recursive: true, force: true });
   move(types, "dist/types");
 }

@@ -7,6 +7,8 @@ const TSC = "node_modules/typescript/bin/tsc";
 const STEPS = [
   ["Formatting and linting", 3, "run npx biome check --write", ["node_modules/@biomejs/biome/bin/biome", "check"]],
   ["Types of TypeScript", 10, "correct them", [TSC, "-p", "tsconfig.json", "--noEmit"]],
+  ["Types of browsers' TypeScript", 6, "correct them", [TSC, "-p", "tsconfig.browser.json", "--noEmit"]],
+  ["Types of the tests in browsers", 6, "correct them", [TSC, "-p", "test/web/tsconfig.json", "--noEmit"]],
   ["Types of AssemblyScript", 6, "correct them", [TSC, "-p", "assembly/tsconfig.json", "--noEmit"]],
   [
     "Generated code and import rules",

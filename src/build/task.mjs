@@ -33,6 +33,12 @@ const TASKS = {
     const { generate } = await import("./generate.mjs");
     await generate();
   },
+  /** Serves the page, with the guests that the cache has or gets. */
+  web: async (args) => {
+    await ready("web");
+    const { run } = await import("./run.mjs");
+    process.exitCode = await run("node", ["dist/web-server.js", ...args], { show: true });
+  },
   bench: async (args) => {
     await ready("test");
     const { run } = await import("./run.mjs");
@@ -53,13 +59,21 @@ function bootArguments(args) {
   return named || kernel ? args : ["debian", ...args];
 }
 
-/** Makes what a task stands on, as far as it isn't there: "install", "run", "test" or "release". */
+/** What each level of readiness has built. */
+const PRODUCTS = {
+  run: ["core", "bundles"],
+  web: ["core", "bundles", "browser", "web"],
+  test: ["core", "bundles", "browser", "web"],
+  release: ["core", "bundles", "browser", "web", "types"],
+};
+
+/** Makes what a task stands on, as far as it isn't there: "install" or a level of PRODUCTS. */
 async function ready(level) {
   const { install } = await import("./install.mjs");
   await install();
   if (level === "install") return;
   const { build } = await import("./build.mjs");
-  await build({ types: level === "release" });
+  await build(PRODUCTS[level]);
 }
 
 async function main() {

@@ -7,6 +7,7 @@ import { Failure, ROOT, run } from "./run.mjs";
 /** What tests run beside Node, and Debian's packages that have it. */
 const PROGRAMS = {
   "apt-get": "apt",
+  chromium: "chromium",
   cpio: "cpio",
   dtc: "device-tree-compiler",
   gcc: "gcc",

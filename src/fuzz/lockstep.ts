@@ -2,9 +2,9 @@
 
 import { firstDifference, hartDifferences } from "../core/compare.ts";
 import type { Core } from "../core/core.ts";
-import { currentProgram, machineOf } from "./engines.ts";
 import { RAM_BASE } from "./harness.ts";
 import type { Image } from "./image.ts";
+import { currentProgram, machineOf } from "./interpret.ts";
 import { choose, type Random, seeded } from "./random.ts";
 
 export interface Course {

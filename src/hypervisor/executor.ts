@@ -19,6 +19,7 @@ import {
   MESSAGE_COST,
   type Report,
   type Request,
+  type RunCounters,
   type Stream,
   type Wire,
 } from "./protocol.ts";
@@ -62,6 +63,8 @@ interface Running {
   /** When an idle cell wants to run again; undefined: when input comes. */
   wakeAt: number | undefined;
   idle: boolean;
+  /** Milliseconds that its slices took so far. */
+  busy: number;
   /** Cost of the output that the owner hasn't taken. */
   outstanding: number;
   /** What was typed and hasn't found room in the door yet. */
@@ -165,7 +168,7 @@ export class Executor {
           this.#answer(vm, call, undefined);
           break;
         case "counters":
-          this.#answer(vm, call, vm.cell.counters());
+          this.#answer(vm, call, counted(vm));
           break;
         case "save": {
           const bytes = saveCell(vm.cell);
@@ -229,6 +232,7 @@ export class Executor {
         state: "ready",
         wakeAt: undefined,
         idle: false,
+        busy: 0,
         outstanding: 0,
         typed: [],
         waiting: new Map(),
@@ -400,6 +404,7 @@ export class Executor {
     vm.idle = false;
     if (vm.typed.length > 0) this.#passTyped(vm);
     let result: ReturnType<Cell["slice"]>;
+    const from = this.#host.now();
     try {
       result = vm.cell.slice(vm.cell.busy ? BUSY_SLICE_MS : SLICE_MS);
     } catch (error) {
@@ -409,6 +414,7 @@ export class Executor {
       this.#close(vm).then(failed, failed);
       return;
     }
+    vm.busy += this.#host.now() - from;
     if (result.state === "idle") {
       // Input that came in meanwhile is delivered by the next slice.
       vm.idle = true;
@@ -430,7 +436,7 @@ export class Executor {
     this.#profiled(vm);
     vm.debug?.ended(exit);
     vm.cell.agent.close();
-    const counters = vm.cell.counters();
+    const counters = counted(vm);
     this.#close(vm).then(
       () => this.#wire.post({ type: "exit", vm: vm.id, exit, counters }),
       (error) => this.#wire.post({ type: "exit", vm: vm.id, exit, counters, lost: described(error).message }),
@@ -442,6 +448,10 @@ export class Executor {
     if (recorder && profiler)
       this.#wire.post({ type: "profile", vm: id, profile: { cpu: profiler.stop(), regions: recorder.regions } });
   }
+}
+
+function counted({ cell, busy }: Running): RunCounters {
+  return { ...cell.counters(), busySeconds: busy / 1000 };
 }
 
 function earlier(a: number | undefined, b: number | undefined): number | undefined {

@@ -4,7 +4,7 @@ import type { CellCounters, Exit as CellExit } from "../machine/cell.ts";
 import type { GuestProfile } from "../profile/profile.ts";
 import { ConsoleText } from "./expect.ts";
 import type { ExecutorLink } from "./link.ts";
-import type { Answer, CellSpec, Report, Request, Stream } from "./protocol.ts";
+import type { Answer, CellSpec, Report, Request, RunCounters, Stream } from "./protocol.ts";
 
 /** A machine can't do what was asked; `message` says what and what to do. */
 export class MachineError extends Error {
@@ -25,14 +25,17 @@ export interface Exit {
 export interface MachineStats {
   /** Instructions retired by all harts. */
   readonly instructions: number;
-  /** Since the machine was started; CPU time is that of the whole process since then. */
+  /**
+   * Since the machine was started; CPU time is that of the whole process since
+   * then, or where that can't be told, in browsers, how long the executor ran it.
+   */
   readonly seconds: { readonly wall: number; readonly cpu: number };
   /** Million instructions per second of CPU time. */
   readonly mips: number;
   /** From start to the first byte on the console. */
   readonly firstConsoleByteSeconds: number | undefined;
-  /** The process's largest resident size, in bytes. */
-  readonly peakMemoryBytes: number;
+  /** The process's largest resident size, in bytes; browsers don't say. */
+  readonly peakMemoryBytes: number | undefined;
   readonly counters: CellCounters;
 }
 
@@ -99,9 +102,14 @@ export interface MachineEvents {
 export interface Meter {
   /** Milliseconds from any fixed point. */
   now(): number;
-  /** Seconds of CPU time of this process. */
-  cpuSeconds(): number;
-  peakMemoryBytes(): number;
+  /** Seconds of CPU time of this process; undefined where that can't be told. */
+  cpuSeconds(): number | undefined;
+  peakMemoryBytes(): number | undefined;
+}
+
+interface Instant {
+  readonly wall: number;
+  readonly cpu: number | undefined;
 }
 
 /** More than this of a command's output isn't kept as text. */
@@ -141,9 +149,9 @@ export class Machine {
   #state: "created" | "started" | "ended" = "created";
   #exit: Exit | undefined;
   #resolveExit!: (exit: Exit) => void;
-  #counters: CellCounters | undefined;
-  #startedAt: { wall: number; cpu: number } | undefined;
-  #endedAt: { wall: number; cpu: number } | undefined;
+  #counters: RunCounters | undefined;
+  #startedAt: Instant | undefined;
+  #endedAt: Instant | undefined;
   #firstByteAt: number | undefined;
   #profile: GuestProfile | undefined;
 
@@ -262,7 +270,7 @@ export class Machine {
   /** Ends the machine at once, as by pulling its plug; its disks are closed. Fine to call when it has ended already. */
   async stop(): Promise<void> {
     if (this.#state === "ended") return;
-    this.#counters = (await this.#call({ type: "counters" }).catch(() => undefined)) as CellCounters | undefined;
+    this.#counters = (await this.#call({ type: "counters" }).catch(() => undefined)) as RunCounters | undefined;
     if (this.#exit) return;
     // What is refused is the disks' end: the machine has stopped all the same.
     const lost = await this.#call({ type: "stop" }).then(
@@ -302,10 +310,10 @@ export class Machine {
 
   /** What the machine has done so far, or did until it ended. */
   async stats(): Promise<MachineStats> {
-    const counters = this.#counters ?? ((await this.#call({ type: "counters" })) as CellCounters);
+    const { busySeconds, ...counters } = this.#counters ?? ((await this.#call({ type: "counters" })) as RunCounters);
     const from = this.#startedAt ?? this.#clock();
     const to = this.#endedAt ?? this.#clock();
-    const cpu = to.cpu - from.cpu;
+    const cpu = to.cpu === undefined || from.cpu === undefined ? busySeconds : to.cpu - from.cpu;
     return {
       instructions: counters.instructions,
       seconds: { wall: (to.wall - from.wall) / 1000, cpu },
@@ -342,7 +350,7 @@ export class Machine {
     return Promise.race([promise, late]).finally(cancel);
   }
 
-  #clock(): { wall: number; cpu: number } {
+  #clock(): Instant {
     return { wall: this.#meter.now(), cpu: this.#meter.cpuSeconds() };
   }
 

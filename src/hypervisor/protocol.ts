@@ -86,8 +86,13 @@ export type Request =
   /** The owner is done with a message of a stream, of so many bytes. */
   | { readonly type: "taken"; readonly vm: number; readonly stream: Stream; readonly bytes: number };
 
+/** A cell's counters, and how long its executor has run it so far. */
+export interface RunCounters extends CellCounters {
+  readonly busySeconds: number;
+}
+
 /** What a call returns, by the type of its request. */
-export type Answer = undefined | number | Uint8Array | CellCounters;
+export type Answer = undefined | number | Uint8Array | RunCounters;
 
 /** From the executor. */
 export type Report =
@@ -117,7 +122,7 @@ export type Report =
       readonly type: "exit";
       readonly vm: number;
       readonly exit: Exit;
-      readonly counters: CellCounters;
+      readonly counters: RunCounters;
       readonly lost?: string;
     };
 

@@ -67,7 +67,7 @@ function readKernelElf(bytes: Uint8Array): KernelImage {
 }
 
 /** The gzip stream of a `.gz` file or of an EFI zboot image (Linux, drivers/firmware/efi/libstub/zboot-header.S). */
-function compressedPayload(bytes: Uint8Array): Uint8Array | undefined {
+export function compressedPayload(bytes: Uint8Array): Uint8Array | undefined {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < LINUX_HEADER || view.getUint32(0, true) !== 0x5a4d || view.getUint32(4, true) !== 0x676d_697a)

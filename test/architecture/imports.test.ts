@@ -201,5 +201,19 @@ describe("src/", () => {
     expect(wrong.map(show)).toEqual([]);
   });
 
+  test("platforms know nothing of each other, and the module for browsers no package but what is in its bundle", () => {
+    const [node, browser] = ["host/node/", "host/browser/"];
+    const wrong = imports.filter(({ from, to }) => {
+      const inPage = from.startsWith(browser) || from === "browser.ts" || from.startsWith("web/page/");
+      const inNode = from.startsWith(node) || from === "node.ts" || from.startsWith("cli/");
+      return (inPage && (to.startsWith(node) || to.startsWith("node:"))) || (inNode && to.startsWith(browser));
+    });
+    expect(wrong.map(show)).toEqual([]);
+    const packages = imports.filter(
+      ({ from, to }) => (from.startsWith(browser) || from === "browser.ts") && !to.endsWith(".ts"),
+    );
+    expect(packages.map(({ to }) => to).sort()).toEqual(["@noble/hashes/sha2.js", "host/browser/embedded.js"]);
+  });
+
   test("has no import cycle between files", () => expect(cycle(inside)).toBeUndefined());
 });

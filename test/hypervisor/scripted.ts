@@ -48,6 +48,7 @@ const COUNTERS = {
   regionsAlive: 1,
   regionBytes: 1,
   evictions: 1,
+  busySeconds: 1,
 };
 
 /** Creates whatever it is asked to, and answers all calls but commands. */

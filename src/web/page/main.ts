@@ -1,0 +1,3 @@
+import { Machine } from "../../browser.ts";
+
+Object.assign(globalThis, { wardian: { Machine } });

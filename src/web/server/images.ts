@@ -1,0 +1,49 @@
+/** The cache's images as pages load them: `image.json` and the files that it names, and an index of all. */
+
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import type { ImageFile, ImageRecord } from "../../hypervisor/image-record.ts";
+import { listImages, type Provisioned, type ProvisionOptions, provision } from "../../images/index.ts";
+import type { Served } from "./static.ts";
+
+/** What `index.json` has of each image. */
+export interface ImageEntry {
+  readonly name: string;
+  readonly description: string;
+}
+
+/** What is found below the folder of images. */
+export type ImageFiles = ReadonlyMap<string, Served>;
+
+/**
+ * Provisions images and lays them out for pages.
+ * @param names default: all that there are
+ * @throws ImageError
+ */
+export async function servedImages(options: ProvisionOptions, names?: readonly string[]): Promise<ImageFiles> {
+  const files = new Map<string, Served>();
+  const entries: ImageEntry[] = [];
+  for (const { name, description } of await listImages(options)) {
+    if (names && !names.includes(name)) continue;
+    const { record, parts } = await layOut(await provision(name, options));
+    for (const [file, path] of parts) files.set(`${name}/${file}`, { file: path });
+    files.set(`${name}/image.json`, { content: `${JSON.stringify(record, null, 2)}\n` });
+    entries.push({ name, description });
+  }
+  files.set("index.json", { content: `${JSON.stringify(entries, null, 2)}\n` });
+  return files;
+}
+
+async function layOut(image: Provisioned): Promise<{ record: ImageRecord; parts: Map<string, string> }> {
+  const parts = new Map<string, string>();
+  const part = async (path: string): Promise<ImageFile> => {
+    const file = basename(path);
+    parts.set(file, path);
+    return { file, size: (await stat(path)).size };
+  };
+  const memory = `${image.memory}M`;
+  if (image.kind === "elf") return { record: { bios: "none", kernel: await part(image.path), memory }, parts };
+  const kernel = await part(image.kernel);
+  const initrd = await part(image.initrd);
+  return { record: { kernel, initrd, append: image.append, memory }, parts };
+}
