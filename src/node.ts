@@ -10,6 +10,7 @@
  */
 
 import { stat } from "node:fs/promises";
+import type { ShareOptions } from "./backends/files.ts";
 import { layoutOf, maxRam } from "./core/core.ts";
 import { type EngineName, engineFault } from "./core/engine.ts";
 import { coreModule } from "./host/node/assets.ts";
@@ -17,7 +18,7 @@ import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
 import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
 import { executors, processMeter } from "./host/node/worker.ts";
-import { checkDisk, checkNetwork } from "./hypervisor/attach.ts";
+import { checkDisk, checkNetwork, checkShares } from "./hypervisor/attach.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
@@ -26,6 +27,7 @@ import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { isElf } from "./machine/elf.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
+export type { ShareOptions } from "./backends/files.ts";
 export type { Forward } from "./backends/link.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
 export type { FileSource } from "./host/node/files.ts";
@@ -82,6 +84,8 @@ export interface MachineOptions {
   readonly disks?: readonly MachineDisk[];
   /** Default: none. */
   readonly network?: MachineNetwork;
+  /** Directories of this host; the guest mounts each by its tag, as file system of type virtiofs. */
+  readonly shares?: readonly ShareOptions[];
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
   /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
@@ -100,7 +104,7 @@ export interface MachineOptions {
 }
 
 /** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
-export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network">;
+export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "shares">;
 
 const DEFAULT_MEMORY = "512M";
 const MAX_HARTS = 8;
@@ -167,10 +171,11 @@ function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
 }
 
 /** What the machine is joined to. */
-function joined({ disks = [], network }: RestoreOptions): Pick<CellSpec, "disks" | "network"> {
+function joined({ disks = [], network, shares = [] }: RestoreOptions): Pick<CellSpec, "disks" | "network" | "shares"> {
   for (const disk of disks) checkDisk(disk);
   if (network) checkNetwork(network);
-  return { disks, ...(network && { network }) };
+  checkShares(shares);
+  return { disks, shares, ...(network && { network }) };
 }
 
 type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb">;

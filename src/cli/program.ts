@@ -1,6 +1,7 @@
 /** The command line: its commands, their options and their help. */
 
 import { Command, type CommanderError, Option } from "commander";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
@@ -15,6 +16,7 @@ import {
   parseMemory,
   parsePattern,
   parsePort,
+  parseShare,
   parseText,
   parseTimeout,
 } from "./options.ts";
@@ -45,6 +47,7 @@ export interface BootFlags {
   readonly engine?: EngineName;
   readonly mirror?: string;
   readonly disk?: readonly MachineDisk[];
+  readonly share?: readonly ShareOptions[];
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -77,6 +80,7 @@ export type RunFlags = Pick<
   | "gdb"
   | "gdbWait"
   | "disk"
+  | "share"
   | "net"
   | "forward"
   | "netAllow"
@@ -214,6 +218,11 @@ function joinOptions(): Option[] {
       "--disk <IMAGE>",
       "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]",
       parseDisk,
+    ),
+    list(
+      "--share <DIR>",
+      "a folder of this host, which the guest mounts with -t virtiofs TAG: DIR:TAG[:ro]",
+      parseShare,
     ),
     new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),
     list(

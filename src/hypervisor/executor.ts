@@ -6,6 +6,7 @@
 
 import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Entropy } from "../backends/entropy.ts";
+import type { Files, ShareOptions } from "../backends/files.ts";
 import type { Link, NetworkOptions } from "../backends/link.ts";
 import { DebugSession } from "../debug/session.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
@@ -34,6 +35,7 @@ export interface ExecutorHost {
   /** Opens what a machine is joined to. @throws what can't be opened, as one sentence */
   openDisk(options: DiskOptions): Promise<Disk>;
   openNetwork(options: NetworkOptions): Promise<Link>;
+  openShare(options: ShareOptions): Promise<Files>;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
   /** Calls back after some milliseconds. @returns cancels it */
@@ -83,7 +85,7 @@ export class Executor {
   readonly #wire: Wire<Report, Request>;
   readonly #host: ExecutorHost;
   readonly #cells = new Map<number, Running>();
-  /** Machines whose disks are being opened, and what they were asked meanwhile. */
+  /** Machines for which something is being opened, and what they were asked meanwhile. */
   readonly #opening = new Map<number, Request[]>();
   #scheduled = false;
   #cancelSleep: (() => void) | undefined;
@@ -191,7 +193,7 @@ export class Executor {
   }
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
-    if (!spec.disks?.length && !spec.network) {
+    if (!spec.disks?.length && !spec.shares?.length && !spec.network) {
       this.#make(id, module, spec, NOTHING_ATTACHED);
       return;
     }

@@ -44,6 +44,7 @@ class Bench {
       entropy: () => systemEntropy,
       openDisk: async () => new MemoryDisk(),
       openNetwork: async () => new WireEnd(),
+      openShare: () => Promise.reject(new Error("there is no folder here")),
       soon: (callback) => setImmediate(callback),
       later: (milliseconds, callback) => {
         const timer = setTimeout(callback, milliseconds);

@@ -113,15 +113,19 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 }
 
 /** What the machine is joined to. */
-function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network"> {
-  const { disk, net, forward, netAllow, netDeny, capture } = flags;
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "shares"> {
+  const { disk, share, net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
   const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
-  return { ...(disk && { disks: disk }), ...(net === "user" || given.length > 0 ? { network } : {}) };
+  return {
+    ...(disk && { disks: disk }),
+    ...(share && { shares: share }),
+    ...(net === "user" || given.length > 0 ? { network } : {}),
+  };
 }
 
 /** A trace that waits for its file. */

@@ -17,6 +17,7 @@ new Executor(wire, {
   wallclock: () => wallNow() * 1e6,
   openDisk: async () => Promise.reject(new Error("Disks can't be opened in a page yet; boot a kernel and an initrd.")),
   openNetwork: async () => Promise.reject(new Error("A page has no network for guests yet; leave it out.")),
+  openShare: async () => Promise.reject(new Error("A page has no folders to share with guests; leave them out.")),
   entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
   soon: turns(),
   later: sleeper(),

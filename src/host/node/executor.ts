@@ -7,6 +7,7 @@ import { openDisk } from "./disk.ts";
 import { fixedEntropy, systemEntropy } from "./entropy.ts";
 import { openNetwork } from "./network.ts";
 import { startProfiler } from "./profiler.ts";
+import { openShare } from "./share.ts";
 
 const port = parentPort;
 if (port) {
@@ -23,6 +24,7 @@ if (port) {
     entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
     openDisk,
     openNetwork,
+    openShare,
     profiler: startProfiler,
     soon: (callback) => setImmediate(callback),
     later: (milliseconds, callback) => {
