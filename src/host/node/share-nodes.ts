@@ -16,7 +16,18 @@
 
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from "node:fs";
 import { ROOT_NODE, S_IFDIR, S_IFMT } from "../../devices/virtio/fs/fuse.ts";
-import { EINVAL, ENAMETOOLONG, ENFILE, ENOTDIR, ESTALE, outOfDescriptors, Refusal } from "./share-error.ts";
+import {
+  EINVAL,
+  ELOOP,
+  ENAMETOOLONG,
+  ENFILE,
+  ENOENT,
+  ENOTDIR,
+  ESTALE,
+  errnoOf,
+  outOfDescriptors,
+  Refusal,
+} from "./share-error.ts";
 
 const O_PATH = 0o10000000;
 /** Names of Linux have at most so many bytes. */
@@ -307,7 +318,7 @@ export class NodeTable {
       chain.push(at);
     }
     for (const at of chain.reverse()) {
-      const fd = this.open(this.entryPath(at.parent!, at.entry), O_PATH | constants.O_NOFOLLOW);
+      const fd = this.#find(at.parent!, at.entry);
       const stats = fstatSync(fd, { bigint: true });
       if (keyOf(stats) !== at.key || stats.birthtimeNs !== at.born) {
         closeSync(fd);
@@ -315,6 +326,16 @@ export class NodeTable {
       }
       at.fd = fd;
       this.#keep(at);
+    }
+  }
+
+  /** A descriptor of what should be at a name. @throws Refusal if nothing is */
+  #find(directory: FileNode, name: string): number {
+    try {
+      return this.open(this.entryPath(directory, name), O_PATH | constants.O_NOFOLLOW);
+    } catch (error) {
+      const gone = [ENOENT, ENOTDIR, ELOOP].includes(errnoOf(error));
+      throw gone ? new Refusal(ESTALE) : error;
     }
   }
 

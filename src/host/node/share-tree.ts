@@ -132,12 +132,16 @@ function setTimes({ nodes }: Folder, node: FileNode, valid: number, body: Uint8A
 }
 
 /**
- * A time as Node takes it, in seconds: the last one not after it that a double
- * holds, which is up to 238 ns (477 ns from 2038 on) before. Never the next second.
+ * A time as Node takes it, in seconds: exact to the microsecond, which is what
+ * its older versions hand to the host, and never in the next second. A double
+ * has steps of 238 ns, and of 477 ns from 2038 on.
  */
 export function seconds(whole: number, nanoseconds: number): number {
   const grain = Math.abs(whole) < 2 ** 31 ? 2 ** 22 : 2 ** 21;
-  return whole + Math.floor((Math.min(nanoseconds, 999_999_999) / 1e9) * grain) / grain;
+  const fraction = Math.min(nanoseconds, 999_999_999);
+  const steps = Math.floor((fraction / 1e9) * grain);
+  const short = (steps / grain) * 1e6 < Math.floor(fraction / 1000);
+  return whole + (short ? steps + 1 : steps) / grain;
 }
 
 function readlink({ nodes }: Folder, { node: id }: FileRequest): Uint8Array {
