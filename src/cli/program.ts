@@ -5,6 +5,7 @@ import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
+import { type DiskActions, diskCommands } from "./disk-program.ts";
 import { CliError } from "./exit.ts";
 import {
   MAX_HARTS,
@@ -47,6 +48,11 @@ export interface BootFlags {
   readonly engine?: EngineName;
   readonly mirror?: string;
   readonly disk?: readonly MachineDisk[];
+  /** Of the machine's flash. */
+  readonly flash?: string;
+  readonly nvram?: string;
+  readonly nvramTemplate?: string;
+  readonly persist?: string;
   readonly share?: readonly ShareOptions[];
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
@@ -80,6 +86,7 @@ export type RunFlags = Pick<
   | "gdb"
   | "gdbWait"
   | "disk"
+  | "nvram"
   | "share"
   | "net"
   | "forward"
@@ -89,7 +96,7 @@ export type RunFlags = Pick<
 >;
 
 /** What the commands do; each gives the status to end with. */
-export interface Actions {
+export interface Actions extends DiskActions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
   save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
   load(file: string, flags: RunFlags): Promise<number>;
@@ -173,6 +180,10 @@ export async function runProgram(
       status = await actions.remove(names);
     });
 
+  diskCommands(wardian, command, actions, (ended) => {
+    status = ended;
+  });
+
   try {
     await wardian.parseAsync(args, { from: "user" });
   } catch (error) {
@@ -207,6 +218,15 @@ function machineOptions(): Option[] {
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
+    text(
+      "--flash <FILE>",
+      "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
+    ),
+    text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
+    text(
+      "--persist <FILE>",
+      "keep what is written to the image's disk in this file; otherwise it ends with the machine",
+    ),
     ...joinOptions(),
   ];
 }
@@ -214,9 +234,11 @@ function machineOptions(): Option[] {
 /** What it is joined to. */
 function joinOptions(): Option[] {
   return [
+    text("--nvram <FILE>", "keep the firmware's variables in this file, which is made if it isn't there"),
     list(
       "--disk <IMAGE>",
-      "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]",
+      "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]" +
+        "[,transport=pci|mmio][,allow-backing=PATH]",
       parseDisk,
     ),
     list(

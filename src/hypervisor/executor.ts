@@ -8,6 +8,7 @@ import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Entropy } from "../backends/entropy.ts";
 import type { Files, ShareOptions } from "../backends/files.ts";
 import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Nvram } from "../backends/nvram.ts";
 import { DebugSession } from "../debug/session.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
 import type { Profiler } from "../profile/profile.ts";
@@ -36,6 +37,7 @@ export interface ExecutorHost {
   openDisk(options: DiskOptions): Promise<Disk>;
   openNetwork(options: NetworkOptions): Promise<Link>;
   openShare(options: ShareOptions): Promise<Files>;
+  openNvram(path: string): Promise<Nvram>;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
   /** Calls back after some milliseconds. @returns cancels it */
@@ -193,7 +195,7 @@ export class Executor {
   }
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
-    if (!spec.disks?.length && !spec.shares?.length && !spec.network) {
+    if (!spec.disks?.length && !spec.shares?.length && !spec.network && spec.nvram === undefined) {
       this.#make(id, module, spec, NOTHING_ATTACHED);
       return;
     }

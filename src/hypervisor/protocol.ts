@@ -9,6 +9,7 @@ import type { NetworkOptions } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, Exit } from "../machine/cell.ts";
+import type { TransportName } from "../machine/virtio.ts";
 import type { GuestProfile } from "../profile/profile.ts";
 import type { Snapshot } from "../snapshot/format.ts";
 
@@ -16,12 +17,16 @@ import type { Snapshot } from "../snapshot/format.ts";
 export interface MachineDisk extends DiskOptions {
   /** What the guest reads as its serial number, up to 20 bytes; default "disk0", "disk1"… */
   readonly serial?: string;
+  /** Default: "pci". */
+  readonly transport?: TransportName;
 }
 
 /** The network of a machine. */
 export interface MachineNetwork extends NetworkOptions {
   /** The guest's hardware address, as in "52:54:00:12:34:56", which is the default. */
   readonly mac?: string;
+  /** Default: "pci". */
+  readonly transport?: TransportName;
 }
 
 /** What a cell is made from: a boot plan, or a snapshot (which fits the rest). */
@@ -37,6 +42,10 @@ export interface CellSpec {
   readonly disks?: readonly MachineDisk[];
   readonly network?: MachineNetwork;
   readonly shares?: readonly ShareOptions[];
+  /** There are flash chips. */
+  readonly flash?: boolean;
+  /** The file that keeps what the second of their banks holds. */
+  readonly nvram?: string;
   /** Its executor's thread is sampled from the start to the end. */
   readonly profiled?: boolean;
 }

@@ -11,12 +11,14 @@ import type { EngineName } from "../core/engine.ts";
 import { type Compile, compileLater, compileNow } from "../core/jit.ts";
 import { coreDevices } from "../devices/core-devices.ts";
 import type { Device } from "../devices/device.ts";
+import { FwCfg } from "../devices/fw-cfg.ts";
 import { LinearGuestMemory } from "../devices/virtio/guest-memory.ts";
 import { CONTROL_PORT, ERR_PORT, GuestAgent, OUT_PORT } from "./agent.ts";
 import { BootError, type BootPlan } from "./boot.ts";
 import { crashReport } from "./crash.ts";
+import { Flash } from "./flash.ts";
 import { InputDoor, type InputEvent } from "./input.ts";
-import { busRegions, RAM_BASE } from "./memory-map.ts";
+import { busRegions, HOST_FW_CFG, RAM_BASE } from "./memory-map.ts";
 import { Tracer } from "./trace.ts";
 import { type Attachments, VirtioDevices } from "./virtio.ts";
 
@@ -30,6 +32,8 @@ export interface CellOptions {
   readonly sbi: boolean;
   /** Time is counted from instructions retired, and the same inputs give the same run. */
   readonly deterministic: boolean;
+  /** There are flash chips; a boot plan says what they hold. */
+  readonly flash?: boolean;
   /** Default: the interpreter. */
   readonly engine?: EngineName;
 }
@@ -123,6 +127,8 @@ export class Cell {
   readonly #host: CellHost;
   readonly #devices: Device[];
   readonly #virtio: VirtioDevices;
+  readonly #fwCfg: FwCfg;
+  readonly #flash: Flash | undefined;
   readonly #tracer: Tracer | undefined;
   /** Host's milliseconds at the guest's time 0, moved on by every pause. */
   #epoch: number;
@@ -152,15 +158,22 @@ export class Cell {
         sbi: options.sbi,
         counted: options.deterministic,
         tick: INSTRUCTIONS_PER_TICK,
+        flash: options.flash ?? false,
         engine: options.engine ?? "interpreter",
         compile: host.compile ?? (options.deterministic ? compileNow : compileLater),
       },
       {
         ticks: () => Math.max(0, (host.now() - this.#epoch) * TICKS_PER_MS),
         wallclock: () => host.wallclock(),
-        mmioRead: (device, offset, size) => this.#virtio.read(device - this.core.abi.DEV_ID_HOST, offset, size),
-        mmioWrite: (device, offset, size, value) =>
-          this.#virtio.write(device - this.core.abi.DEV_ID_HOST, offset, size, value),
+        mmioRead: (device, offset, size) => {
+          const index = device - this.core.abi.DEV_ID_HOST;
+          return index === HOST_FW_CFG ? this.#fwCfg.read(offset, size) : this.#virtio.read(index, offset, size);
+        },
+        mmioWrite: (device, offset, size, value) => {
+          const index = device - this.core.abi.DEV_ID_HOST;
+          if (index === HOST_FW_CFG) this.#fwCfg.write(offset, size, value);
+          else this.#virtio.write(index, offset, size, value);
+        },
         ...(host.observe && { observe: host.observe }),
       },
     );
@@ -173,7 +186,8 @@ export class Cell {
       flowing: () => host.flowing?.(),
       setInterrupt: (source, level) => calls.plicSetLine(source, level ? 1 : 0),
     });
-    this.#devices = [...coreDevices({ memory, abi }), ...this.#virtio.devices];
+    this.#fwCfg = new FwCfg(dma, { harts: options.harts, ...options.boot?.firmwareItems });
+    this.#devices = [...coreDevices({ memory, abi }), ...this.#virtio.devices, this.#fwCfg];
     const port = (name: string) => this.#virtio.console.port(name)!;
     this.agent = new GuestAgent({ control: port(CONTROL_PORT), out: port(OUT_PORT), err: port(ERR_PORT) });
     for (const region of busRegions(abi as never)) {
@@ -181,6 +195,9 @@ export class Cell {
         throw new Error(`the bus refuses a region at 0x${region.base.toString(16)}`);
     }
     this.#tracer = host.trace ? new Tracer(this.core, options.harts, (text) => host.trace!(text)) : undefined;
+    this.#flash = options.flash ? new Flash(this.core, host.nvram) : undefined;
+    // Once: it keeps what it holds when the machine is reset.
+    if (options.boot?.flash) this.#flash?.fill(options.boot.flash);
     this.#load();
   }
 
@@ -240,6 +257,7 @@ export class Cell {
     const rounds = this.debugger ?? this.#tracer;
     const idle = rounds ? rounds.round(this.#quantum) : this.#round();
     this.#drainConsole();
+    this.#flash?.look();
     const exit = this.#exit();
     if (exit) return { state: "exit", exit };
     if (idle === "stopped") return { state: "stopped" };
@@ -290,8 +308,10 @@ export class Cell {
   }
 
   /** Ends what it is joined to: disks are put on stable storage. It is not to be run again. @throws what a disk says */
-  close(): Promise<void> {
-    return this.#virtio.close();
+  async close(): Promise<void> {
+    const closed = await Promise.allSettled([this.#virtio.close(), this.#host.nvram?.close()]);
+    const failed = closed.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
   }
 
   /** Whether it can be powered off and on. */
@@ -304,6 +324,7 @@ export class Cell {
     this.#earlier = this.counters();
     this.core.calls.resetAll();
     this.#virtio.reset();
+    this.#fwCfg.reset();
     this.#load();
   }
 

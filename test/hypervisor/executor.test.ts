@@ -43,6 +43,7 @@ class Bench {
       wallclock: () => Date.now() * 1e6,
       entropy: () => systemEntropy,
       openDisk: async () => new MemoryDisk(),
+      openNvram: () => Promise.reject(new Error("there is none")),
       openNetwork: async () => new WireEnd(),
       openShare: () => Promise.reject(new Error("there is no folder here")),
       soon: (callback) => setImmediate(callback),

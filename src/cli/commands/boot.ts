@@ -113,19 +113,17 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 }
 
 /** What the machine is joined to. */
-function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "shares"> {
-  const { disk, share, net, forward, netAllow, netDeny, capture } = flags;
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram" | "shares"> {
+  const { disk, nvram, share, net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
   const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
-  return {
-    ...(disk && { disks: disk }),
-    ...(share && { shares: share }),
-    ...(net === "user" || given.length > 0 ? { network } : {}),
-  };
+  const kept = { ...(disk && { disks: disk }), ...(share && { shares: share }), ...(nvram !== undefined && { nvram }) };
+  if (net === "none") return { ...kept, network: "none" };
+  return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
 }
 
 /** A trace that waits for its file. */
@@ -145,9 +143,26 @@ export async function makeMachine(
   more: MachineOptions = {},
 ): Promise<Machine> {
   const progress = new StepProgress();
-  const name = image ?? (flags.kernel === undefined ? DEFAULT_IMAGE : undefined);
-  const { kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror } = flags;
-  const given = { image: name, kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror };
+  // Firmware in flash finds what it boots by itself.
+  const alone = flags.kernel !== undefined || flags.flash !== undefined;
+  const name = image ?? (alone ? undefined : DEFAULT_IMAGE);
+  const {
+    kernel,
+    initrd,
+    append,
+    bios,
+    flash,
+    nvramTemplate,
+    memory,
+    harts,
+    dtb,
+    deterministic,
+    engine,
+    mirror,
+    persist,
+  } = flags;
+  const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),

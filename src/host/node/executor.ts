@@ -6,6 +6,7 @@ import type { Report, Request, Wire } from "../../hypervisor/protocol.ts";
 import { openDisk } from "./disk.ts";
 import { fixedEntropy, systemEntropy } from "./entropy.ts";
 import { openNetwork } from "./network.ts";
+import { openNvram } from "./nvram.ts";
 import { startProfiler } from "./profiler.ts";
 import { openShare } from "./share.ts";
 
@@ -24,6 +25,7 @@ if (port) {
     entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
     openDisk,
     openNetwork,
+    openNvram,
     openShare,
     profiler: startProfiler,
     soon: (callback) => setImmediate(callback),
