@@ -233,7 +233,6 @@ export class VirtioDevices {
   restart(): void {
     this.#rng.restart();
     for (const { device } of this.#disks.values()) device.restart();
-    for (const { device } of this.#shares.values()) device.restart();
   }
 
   /** Puts disks on stable storage, gives files up and ends links. @throws what the first that fails says, when all have been closed */

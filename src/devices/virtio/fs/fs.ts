@@ -4,12 +4,13 @@
  * by the input door.
  */
 import { type FileReply, type FileRequest, MAX_FILE_BODY } from "../../../backends/files.ts";
+import { DeviceStateError } from "../../device.ts";
 import { get32, get64, put32 } from "../bytes.ts";
 import { type Chain, readFrom, writeTo } from "../chain.ts";
 import { type Step, VirtioDevice } from "../device.ts";
 import type { GuestMemory } from "../guest-memory.ts";
 import type { Apply, Fields, StateReader } from "../state.ts";
-import { IN_HEADER, OP_DESTROY, OUT_HEADER, ROOT_NODE, SILENT } from "./fuse.ts";
+import { IN_HEADER, OP_DESTROY, OP_INIT, OUT_HEADER, ROOT_NODE, SILENT } from "./fuse.ts";
 
 /** Bytes of a tag (§5.11.4). */
 export const MAX_TAG = 36;
@@ -52,12 +53,10 @@ export class FileSystemDevice extends VirtioDevice {
   readonly #taken = new Map<number, Taken>();
   /** Requests of before a reset that aren't over, and their cost: they count until they are. */
   readonly #orphans = new Map<number, number>();
-  /** Requests of a saved state that haven't been read again: id, queue and head. */
-  #saved: (readonly [number, number, number])[] = [];
   #nextId = 0;
   #bytes = 0;
-  /** Something was asked since the files last forgot everything. */
-  #asked = false;
+  /** The guest has the files mounted: nodes and handles are held for it. */
+  #mounted = false;
   /** Queues in which requests were left for want of room. */
   readonly #held = new Set<number>();
 
@@ -102,22 +101,7 @@ export class FileSystemDevice extends VirtioDevice {
     return true;
   }
 
-  /** Submits again what got lost with the files that it was submitted to. Call after `load`. */
-  restart(): void {
-    const saved = this.#saved;
-    this.#saved = [];
-    for (const [id, queue, head] of saved) {
-      if (!this.live) return;
-      const chain = this.queues[queue]!.chain(head);
-      const step = typeof chain === "string" ? chain : this.#begin(id, queue, chain);
-      if (step === "wait") this.#saved.push([id, queue, head]);
-      else if (typeof step === "number") this.complete(queue, head, step);
-      else if (step !== "taken") this.fail();
-    }
-  }
-
   protected override service(queue: number): void {
-    if (this.#saved.length > 0) this.restart();
     this.#held.delete(queue);
     this.drain(queue, (chain) => this.#take(queue, chain));
   }
@@ -125,10 +109,9 @@ export class FileSystemDevice extends VirtioDevice {
   protected override deviceReset(): void {
     for (const [id, { cost }] of this.#taken) this.#orphans.set(id, cost);
     this.#taken.clear();
-    this.#saved = [];
     this.#held.clear();
-    if (!this.#asked) return;
-    this.#asked = false;
+    if (!this.#mounted) return;
+    this.#mounted = false;
     this.#orphans.set(this.#nextId, 0);
     const nobody = { uid: 0, gid: 0, body: NOTHING, room: 0 };
     this.#submit(this.#nextId++, { operation: OP_DESTROY, node: ROOT_NODE, ...nobody });
@@ -140,48 +123,31 @@ export class FileSystemDevice extends VirtioDevice {
       this.#taken.delete(id);
       this.#orphans.set(id, cost);
     }
-    this.#saved = this.#saved.filter(([, queue]) => queue !== index);
     this.#held.delete(index);
   }
 
+  /** What is held for the guest is the host's, and can't be had again: a mounted folder can't be saved. */
   protected override saveDevice(): Fields {
-    const taken = [...this.#taken].map(([id, { queue, chain }]) => [id, queue, chain.head]);
-    return {
-      tag: [...this.#config.subarray(0, MAX_TAG)],
-      nextId: this.#nextId,
-      requests: [...this.#saved, ...taken].flat(),
-    };
+    if (this.#mounted || this.inFlight > 0)
+      throw new DeviceStateError(
+        `The guest has the folder ${tagOf(this.#config)} mounted; unmount it there before you save the machine.`,
+      );
+    return { tag: [...this.#config.subarray(0, MAX_TAG)] };
   }
 
   protected override loadDevice(state: StateReader): Apply {
     const tag = state.numbers("tag", MAX_TAG, MAX_TAG, 255);
-    const nextId = state.number("nextId", Number.MAX_SAFE_INTEGER);
-    const requests = state.numbers("requests", 0, 3 * MOST_REQUESTS, Number.MAX_SAFE_INTEGER);
     if (tag.some((byte, i) => byte !== this.#config[i]))
       state.refuse(`belongs to the folder ${tagOf(tag)}, and this one is ${tagOf(this.#config)}; share what it had`);
-    return () => {
-      this.#nextId = nextId;
-      this.#taken.clear();
-      this.#orphans.clear();
-      this.#bytes = 0;
-      this.#held.clear();
-      this.#asked = true;
-      this.#saved = [];
-      for (let i = 0; i + 2 < requests.length; i += 3)
-        if (requests[i + 1]! < this.queues.length) this.#saved.push([requests[i]!, requests[i + 1]!, requests[i + 2]!]);
-    };
+    return () => {};
   }
 
+  /** Starts a request, or answers it at once. */
   #take(queue: number, chain: Chain): Step {
     if (this.inFlight >= MOST_REQUESTS || this.#bytes >= MOST_BYTES) {
       this.#held.add(queue);
       return "hold";
     }
-    return this.#begin(this.#nextId, queue, chain);
-  }
-
-  /** Starts a request, or answers it at once. */
-  #begin(id: number, queue: number, chain: Chain): Exclude<Step, "hold"> {
     // What has no header has no number to answer to.
     if (chain.readableLength < IN_HEADER) return 0;
     const header = new Uint8Array(IN_HEADER);
@@ -207,10 +173,11 @@ export class FileSystemDevice extends VirtioDevice {
       room: silent ? 0 : Math.min(room, MAX_FILE_BODY),
     };
     const taken = { queue, chain, unique, silent, cost: length + request.room };
-    this.#nextId = Math.max(this.#nextId, id + 1);
+    const id = this.#nextId++;
     this.#taken.set(id, taken);
     this.#bytes += taken.cost;
-    this.#asked = true;
+    if (operation === OP_INIT) this.#mounted = true;
+    else if (operation === OP_DESTROY) this.#mounted = false;
     this.#submit(id, request);
     return "taken";
   }
