@@ -29,7 +29,7 @@ function started() {
 /** A request, its header in front. */
 function request(
   operation: number,
-  body = new Uint8Array(0),
+  body: Uint8Array = new Uint8Array(0),
   { length = 40 + body.length, unique = 7 } = {},
 ): Uint8Array {
   const bytes = new Uint8Array(40 + body.length);
