@@ -1,6 +1,7 @@
 /** The command line: its commands, their options and their help. */
 
 import { Command, type CommanderError, Option } from "commander";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
@@ -16,6 +17,7 @@ import {
   parseMemory,
   parsePattern,
   parsePort,
+  parseShare,
   parseText,
   parseTimeout,
 } from "./options.ts";
@@ -52,6 +54,7 @@ export interface BootFlags {
   readonly nvramTemplate?: string;
   readonly persist?: string;
   readonly sshKey?: string;
+  readonly share?: readonly ShareOptions[];
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -85,6 +88,7 @@ export type RunFlags = Pick<
   | "gdbWait"
   | "disk"
   | "nvram"
+  | "share"
   | "net"
   | "forward"
   | "netAllow"
@@ -238,6 +242,11 @@ function joinOptions(): Option[] {
       "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]" +
         "[,transport=pci|mmio][,allow-backing=PATH]",
       parseDisk,
+    ),
+    list(
+      "--share <DIR>",
+      "a folder of this host, which the guest mounts with -t virtiofs TAG: DIR:TAG[:ro]",
+      parseShare,
     ),
     new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),
     list(

@@ -113,15 +113,15 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 }
 
 /** What the machine is joined to. */
-function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram"> {
-  const { disk, nvram, net, forward, netAllow, netDeny, capture } = flags;
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram" | "shares"> {
+  const { disk, nvram, share, net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
   const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
-  const kept = { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }) };
+  const kept = { ...(disk && { disks: disk }), ...(share && { shares: share }), ...(nvram !== undefined && { nvram }) };
   if (net === "none") return { ...kept, network: "none" };
   return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
 }

@@ -18,6 +18,7 @@ new Executor(wire, {
   openDisk: async () => Promise.reject(new Error("Disks can't be opened in a page yet; boot a kernel and an initrd.")),
   openNvram: async () => Promise.reject(new Error("A page has nowhere to keep NVRAM yet; leave it out.")),
   openNetwork: async () => Promise.reject(new Error("A page has no network for guests yet; leave it out.")),
+  openShare: async () => Promise.reject(new Error("A page has no folders to share with guests; leave them out.")),
   entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
   soon: turns(),
   later: sleeper(),
