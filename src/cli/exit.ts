@@ -46,6 +46,7 @@ const SENTENCES = new Set([
   "ImageError",
   "MachineError",
   "SnapshotError",
+  "VmError",
 ]);
 
 /** What to write on stderr for an error, with its last newline, and the status to end with. */

@@ -114,15 +114,22 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 
 /** What the machine is joined to. */
 function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram"> {
-  const { disk, nvram, net, forward, netAllow, netDeny, capture } = flags;
+  const { disk, nvram } = flags;
+  const network = networkOf(flags);
+  return { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }), ...(network && { network }) };
+}
+
+/** The network that the flags ask for, if any. @throws CliError */
+export function networkOf(
+  flags: Pick<RunFlags, "net" | "forward" | "netAllow" | "netDeny" | "capture">,
+): MachineNetwork | undefined {
+  const { net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
-  const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
-  const kept = { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }) };
-  return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
+  return net === "user" || given.length > 0 ? { kind: "user", ...Object.fromEntries(given) } : undefined;
 }
 
 /** A trace that waits for its file. */
