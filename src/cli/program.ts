@@ -51,6 +51,7 @@ export interface BootFlags {
   readonly flash?: string;
   readonly nvram?: string;
   readonly nvramTemplate?: string;
+  readonly persist?: string;
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -221,6 +222,10 @@ function machineOptions(): Option[] {
       "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
     ),
     text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
+    text(
+      "--persist <FILE>",
+      "keep what is written to the image's disk in this file; otherwise it ends with the machine",
+    ),
     ...joinOptions(),
   ];
 }

@@ -30,11 +30,11 @@ export interface CreateFlags extends PlaceFlags {
   /** Bytes. */
   readonly diskSize?: number;
   readonly disk?: readonly MachineDisk[];
-  readonly net?: string;
+  readonly net?: "none" | "user";
   readonly mac?: string;
-  readonly forward?: readonly Forward[];
-  readonly netAllow?: readonly string[];
-  readonly netDeny?: readonly string[];
+  readonly forward?: Forward[];
+  readonly netAllow?: string[];
+  readonly netDeny?: string[];
   readonly capture?: string;
   readonly user?: string;
   readonly sshKey?: string;

@@ -5,7 +5,7 @@ import { constants } from "node:fs";
 import { copyFile, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { EngineName } from "../core/engine.ts";
-import { convertDisk, createDisk } from "../host/node/disk-images.ts";
+import { createDisk } from "../host/node/disk-images.ts";
 import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
 import { formatForward } from "../net/forward.ts";
 import { SCHEMA, VERSION, type VmConfig, type VmNetwork, writeConfig, writeSchema } from "./config.ts";
@@ -28,7 +28,8 @@ export interface SourceImage {
   readonly append?: string;
   /** It is a bare-metal program. */
   readonly bios?: "none";
-  readonly disk?: { readonly path: string; readonly format: "raw" | "qcow2" };
+  /** Path of a qcow2 image that stands on no other. */
+  readonly disk?: string;
 }
 
 /** Paths are the user's, seen from the working directory. */
@@ -85,7 +86,7 @@ async function fill(
   const disk = await makeDisk(join(work, DISK), image, options);
   signal?.throwIfAborted();
   if (options.nvramTemplate !== undefined) await copy(options.nvramTemplate, join(work, NVRAM), "NVRAM template");
-  const joined = network ?? (image?.disk ? ({ kind: "user" } as const) : "none");
+  const joined = network ?? (image?.disk !== undefined ? ({ kind: "user" } as const) : "none");
   return {
     $schema: `./${SCHEMA}`,
     version: VERSION,
@@ -125,7 +126,7 @@ async function bootFiles(work: string, image: SourceImage | undefined, options: 
 
 function imageBoot(image: SourceImage | undefined, { flash, bios }: CreateOptions): BootFields {
   // Firmware of its own finds by itself what is on a disk.
-  if (!image || (image.disk && (flash !== undefined || bios !== undefined))) return {};
+  if (!image || (image.disk !== undefined && (flash !== undefined || bios !== undefined))) return {};
   const { kernel, initrd, append } = image;
   return {
     kernel,
@@ -136,16 +137,11 @@ function imageBoot(image: SourceImage | undefined, { flash, bios }: CreateOption
 }
 
 async function makeDisk(path: string, image: SourceImage | undefined, options: CreateOptions): Promise<MachineDisk> {
-  const { diskSize, progress, signal } = options;
-  if (image?.disk) {
+  const { diskSize } = options;
+  if (image?.disk !== undefined) {
     if (diskSize !== undefined)
       throw new VmError("files", `The image ${quote(image.name)} is a disk, and has its size; leave out --disk-size.`);
-    await convertDisk(image.disk.path, path, {
-      format: image.disk.format,
-      to: "qcow2",
-      ...(signal && { signal }),
-      ...(progress && { progress: (done, total) => progress({ step: "Copying the disk", done, total }) }),
-    });
+    await copy(image.disk, path, "image's disk");
   } else await createDisk(path, { format: "qcow2", size: diskSize ?? DEFAULT_DISK_SIZE });
   return { path: DISK, format: "qcow2" };
 }

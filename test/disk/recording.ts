@@ -71,6 +71,7 @@ export async function machineWith(disk: Disk): Promise<Machine> {
     wallclock: () => Date.now() * 1e6,
     entropy: () => fixedEntropy(),
     openDisk: async () => disk,
+    openNvram: () => Promise.reject(new Error("there is none")),
     openNetwork: async () => {
       throw new Error("there is no network");
     },

@@ -119,16 +119,17 @@ function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nv
   return { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }), ...(network && { network }) };
 }
 
-/** The network that the flags ask for, if any. @throws CliError */
+/** The network that the flags ask for, if they do. @throws CliError */
 export function networkOf(
   flags: Pick<RunFlags, "net" | "forward" | "netAllow" | "netDeny" | "capture">,
-): MachineNetwork | undefined {
+): MachineNetwork | "none" | undefined {
   const { net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
+  if (net === "none") return "none";
   return net === "user" || given.length > 0 ? { kind: "user", ...Object.fromEntries(given) } : undefined;
 }
 
@@ -152,10 +153,23 @@ export async function makeMachine(
   // Firmware in flash finds what it boots by itself.
   const alone = flags.kernel !== undefined || flags.flash !== undefined;
   const name = image ?? (alone ? undefined : DEFAULT_IMAGE);
-  const { kernel, initrd, append, bios, flash, nvramTemplate, memory, harts, dtb, deterministic, engine, mirror } =
-    flags;
+  const {
+    kernel,
+    initrd,
+    append,
+    bios,
+    flash,
+    nvramTemplate,
+    memory,
+    harts,
+    dtb,
+    deterministic,
+    engine,
+    mirror,
+    persist,
+  } = flags;
   const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
-  const given = { ...boot, memory, harts, deterministic, engine, mirror };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),

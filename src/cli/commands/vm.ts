@@ -3,6 +3,8 @@
 import { createInterface } from "node:readline/promises";
 import type { MachineNetwork } from "../../hypervisor/protocol.ts";
 import { provision } from "../../images/index.ts";
+import { diskBuilder } from "../../node/builder.ts";
+import { Machine } from "../../node.ts";
 import { cloneVm } from "../../vms/clone.ts";
 import { readConfig, type VmConfig } from "../../vms/config.ts";
 import { askStatus } from "../../vms/control/client.ts";
@@ -27,10 +29,10 @@ export async function createNew(name: string, flags: CreateFlags, signal: AbortS
   const folder = folderOf(name, vmDirectory(flags.dir));
   const progress = new StepProgress();
   const report = (step: { step: string; done: number; total: number }) => progress.update(step);
-  const { memory, disk, net, kernel, initrd, append, bios, dtb, flash, nvramTemplate, harts, engine, diskSize } = flags;
+  const { memory, disk, kernel, initrd, append, bios, dtb, flash, nvramTemplate, harts, engine, diskSize } = flags;
   const { user, sshKey, hostname, packages, userData, metaData, networkConfig } = flags;
   const image = flags.image ?? (kernel === undefined && flash === undefined ? DEFAULT_IMAGE : undefined);
-  const network = networkOf(flags) ?? (net === "none" ? "none" : undefined);
+  const network = networkOf(flags);
   const given = { kernel, initrd, append, bios, dtb, flash, nvramTemplate, harts, engine, diskSize };
   const seed = { user, sshKey, hostname, packages, userData, metaData, networkConfig };
   try {
@@ -61,11 +63,12 @@ async function sourceImage(
   progress: (step: { step: string; done: number; total: number }) => void,
   signal: AbortSignal,
 ): Promise<SourceImage> {
-  const image = await provision(name, { progress, signal, ...(mirror !== undefined && { mirror }) });
+  const builder = diskBuilder((options) => Machine.create(options));
+  const image = await provision(name, { progress, signal, builder, ...(mirror !== undefined && { mirror }) });
   const { memory } = image;
   if (image.kind === "elf") return { name, memory, kernel: image.path, bios: "none" };
   const { kernel, initrd, append } = image;
-  return { name, memory, kernel, initrd, append };
+  return { name, memory, kernel, initrd, append, ...(image.kind === "disk" && { disk: image.disk }) };
 }
 
 /** Without what isn't there. */
