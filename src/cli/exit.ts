@@ -44,7 +44,10 @@ const SENTENCES = new Set([
   "EngineError",
   "FileError",
   "ImageError",
+  "ListenError",
   "MachineError",
+  "PolicyError",
+  "ProtocolError",
   "SnapshotError",
   "VmError",
 ]);

@@ -7,7 +7,7 @@
  *     web/disk.qcow2  web/disk.qcow2 ──┐ (overlays)
  *                     web2/disk.qcow2 ─┴─→ web/base-1a2b3c4d.qcow2
  *
- * Who clones is entered in the original's clones.json before it is there, so
+ * Who stands on a VM's base is entered in its clones.json before it is there, so
  * that a base is never removed under one.
  */
 
@@ -52,7 +52,9 @@ export async function cloneVm(vm: Vm, to: string, options: CloneOptions): Promis
       writeSchema(work);
       if (seed !== undefined && isInside(seed)) renewSeed(join(work, seed), nameOf(vm.folder), nameOf(folder));
       await syncFolder(work);
-      if (!options.full) enterClone(vm.folder, folder);
+      // The original's own base may be in another's folder.
+      const bases = disks.flatMap(({ allowBacking = [] }) => allowBacking.map((path) => resolve(folder, path)));
+      for (const base of new Set(bases)) if (existsSync(join(base, CONFIG))) enterClone(base, folder);
     });
   } finally {
     lock.release();

@@ -24,7 +24,9 @@ export async function editVm(vm: Vm, changes: readonly Change[]): Promise<void> 
 /** @throws VmError bad-config when no reading of the text fits the schema */
 export function change(config: VmConfig, { key, value }: Change): VmConfig {
   const fields = describeFields().map(({ path }) => path);
-  if (!fields.includes(key.replace(/(?<=\.)\d+(?=\.|$)/g, "N"))) {
+  // An entry of a list is known by the list.
+  const known = key.replace(/\.\d+(?=\.)/g, ".N").replace(/\.\d+$/, "");
+  if (!fields.includes(known)) {
     const names = fields.filter((path) => !path.includes(".")).join(", ");
     throw new VmError(
       "bad-config",
