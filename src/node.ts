@@ -26,6 +26,7 @@ import {
   listImages,
   type Provisioned,
   type ProvisionedDisk,
+  type ProvisionedFirmware,
   type ProvisionOptions,
   provision,
   provisionedAt,
@@ -102,7 +103,7 @@ export interface MachineOptions {
   /** A flattened device tree in place of the machine's own. */
   readonly dtb?: FileSource;
   /**
-   * Firmware for the machine's flash, such as EDK2's RISCV_VIRT_CODE.fd: it starts first, in S-mode, or after `bios`
+   * Firmware for the machine's flash, by an image's name ("edk2") or a file: it starts first, in S-mode, or after `bios`
    * in M-mode. It is handed `kernel`, `initrd` and `append`, if there are any, by fw_cfg.
    */
   readonly flash?: FileSource;
@@ -249,7 +250,7 @@ async function sources(
       ...(kernelBytes ? { kernel: kernelBytes } : {}),
       ...(initrd === undefined ? {} : { initrd: await readSource(initrd, "initrd") }),
       ...(append === "" ? {} : { append }),
-      ...(await flashSources(options)),
+      ...(await flashSources(options, named)),
       ...(options.dtb === undefined ? {} : { dtb: await readSource(options.dtb, "device tree") }),
     },
     ...(image.memory === undefined ? {} : { memory: image.memory }),
@@ -262,17 +263,29 @@ async function sources(
 }
 
 /** There are chips when anything is said of what they hold. */
-async function flashSources({ flash, nvram, nvramTemplate }: MachineOptions): Promise<Pick<Sources, "flash">> {
-  if (flash === undefined && nvram === undefined && nvramTemplate === undefined) return {};
+async function flashSources(options: MachineOptions, image: ImageSources): Promise<Pick<Sources, "flash">> {
+  const named = typeof options.flash === "string" ? await namedFirmware(options.flash, options) : undefined;
+  const { code, variables } = named ?? image.firmware ?? {};
+  const flash = named ? code : (options.flash ?? code);
+  const template = options.nvramTemplate ?? variables;
+  if (flash === undefined && options.nvram === undefined && template === undefined) return {};
   return {
     flash: {
       ...(flash === undefined ? {} : { firmware: await readSource(flash, "flash firmware") }),
-      ...(nvramTemplate === undefined ? {} : { variables: await readSource(nvramTemplate, "template of the NVRAM") }),
+      ...(template === undefined ? {} : { variables: await readSource(template, "template of the NVRAM") }),
     },
   };
 }
 
+/** The firmware of that name, unless it is a path. */
+async function namedFirmware(name: string, options: MachineOptions): Promise<ProvisionedFirmware | undefined> {
+  const found = (await listImages()).find((image) => image.name === name);
+  if (found?.kind !== "firmware") return undefined;
+  return (await provision(name, provisionOptions(options))) as ProvisionedFirmware;
+}
+
 interface ImageSources {
+  firmware?: ProvisionedFirmware;
   bios?: "none";
   disk?: MachineDisk;
   kernel?: FileSource;
@@ -301,6 +314,7 @@ async function imageSources(options: MachineOptions): Promise<ImageSources> {
   if (persist !== undefined && provisioned.kind !== "disk")
     throw new MachineError(`The image ${image} has no disk, and nothing of it can be kept; leave persist out.`);
   if (provisioned.kind === "elf") return { bios: "none", kernel: provisioned.path, memory };
+  if (provisioned.kind === "firmware") return { firmware: provisioned, memory };
   const { kernel, initrd, append } = provisioned;
   if (provisioned.kind === "linux") return { kernel, initrd, append, memory };
   const disk: MachineDisk =

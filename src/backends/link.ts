@@ -1,5 +1,19 @@
-/** One end of an Ethernet link. Frames are whole, from the destination address on, without checksum. */
+/** Bytes of an Ethernet frame, without its checksum. */
+export const LARGEST_FRAME = 1514;
+
+/**
+ * One end of an Ethernet link. Frames are whole, from the destination address on,
+ * without Ethernet's checksum and with all others.
+ *
+ * Between ends that take them, frames may be longer than on any wire: TCP over
+ * IPv4, up to IPv4's 64 KiB, which stand for as many segments as whoever goes on
+ * with them needs (what network cards call segmentation offload). All else never is.
+ */
 export interface Link {
+  /** Bytes of the largest frame that may be submitted. */
+  readonly largestFrame?: number;
+  /** Bytes of the largest frame that may arrive; set by the machine as its guest's driver has it. Undefined: LARGEST_FRAME. */
+  largestArrival?: number | undefined;
   /** Sends a frame; the array belongs to the link from then on. Frames may be dropped. */
   submit(frame: Uint8Array): void;
   /** Called for each frame that arrives; set by the machine. */

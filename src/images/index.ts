@@ -8,6 +8,7 @@ export {
   type Provisioned,
   type ProvisionedDisk,
   type ProvisionedElf,
+  type ProvisionedFirmware,
   type ProvisionedLinux,
   type ProvisionOptions,
   provision,

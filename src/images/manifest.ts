@@ -45,6 +45,20 @@ export interface DiskRecipe {
   size: number;
 }
 
+/** Firmware for the machine's flash, from one of Debian's packages. */
+export interface FirmwareRecipe {
+  kind: "firmware";
+  description: string;
+  suite: string;
+  architecture: string;
+  package: string;
+  /** The files' names in the package: what executes, and its variables at first. */
+  code: string;
+  variables: string;
+  /** Guest RAM when nothing else is said, MiB. */
+  memory: number;
+}
+
 /** A bare-metal program that starts in M-mode without firmware. */
 export interface ElfRecipe {
   kind: "elf";
@@ -56,7 +70,7 @@ export interface ElfRecipe {
 }
 
 /** How one image is made. */
-export type Recipe = DebianRecipe | DiskRecipe | ElfRecipe;
+export type Recipe = DebianRecipe | DiskRecipe | FirmwareRecipe | ElfRecipe;
 /** All images by name. */
 export type Manifest = ReadonlyMap<string, Recipe>;
 
@@ -66,6 +80,7 @@ const PACKAGE = /^[a-z0-9][a-z0-9+.-]+$/;
 const MODULE = /^[a-zA-Z0-9_-]+$/;
 const WORD = /^[a-z0-9]+$/;
 const FILE = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*$/;
+const PLAIN = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const MAX_MEMORY = 4096; // MiB, of one WebAssembly memory
 const MAX_DISK = 2 * 1024 * 1024; // MiB, of a partition table with sectors of 512 bytes and 32-bit ends in its MBR
 
@@ -90,10 +105,21 @@ function parseRecipe(name: string, value: unknown): Recipe {
   const fields = new Fields(name, value);
   const description = fields.text("description", /^[^\n]+$/);
   const memory = fields.mebibytes("memory", MAX_MEMORY);
-  const kind = fields.text("kind", /^(debian|disk|elf)$/);
+  const kind = fields.text("kind", /^(debian|disk|firmware|elf)$/);
   let recipe: Recipe;
   if (kind === "elf") {
     recipe = { kind, description, memory, file: fields.text("file", FILE) };
+  } else if (kind === "firmware") {
+    recipe = {
+      kind,
+      description,
+      memory,
+      suite: fields.text("suite", WORD),
+      architecture: fields.text("architecture", WORD),
+      package: fields.text("package", PACKAGE),
+      code: fields.text("code", PLAIN),
+      variables: fields.text("variables", PLAIN),
+    };
   } else if (kind === "disk") {
     recipe = {
       kind,

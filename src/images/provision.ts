@@ -6,8 +6,16 @@ import { DISK_FILES, identify } from "./disk/build.ts";
 import type { DiskBuilder } from "./disk/builder.ts";
 import { diskDigest, diskIdentity, makeDisk, planDisk, readDiskParts } from "./disk/plan.ts";
 import { fileError, ImageError } from "./errors.ts";
+import { buildFirmware, FIRMWARE_FILES, FIRMWARE_FORMAT, planFirmware } from "./firmware.ts";
 import { type InitFile, readInitFiles } from "./initramfs.ts";
-import { type DebianRecipe, type DiskRecipe, findRecipe, readManifest, romsDirectory } from "./manifest.ts";
+import {
+  type DebianRecipe,
+  type DiskRecipe,
+  type FirmwareRecipe,
+  findRecipe,
+  readManifest,
+  romsDirectory,
+} from "./manifest.ts";
 
 /** How far provisioning is: `done` of `total` in the step's unit (bytes for downloads); `total` 0 is unknown. */
 export interface ImageProgress {
@@ -59,6 +67,17 @@ export interface ProvisionedDisk extends Omit<ProvisionedLinux, "kind" | "firmwa
   size: number;
 }
 
+/** Firmware for the machine's flash. */
+export interface ProvisionedFirmware {
+  kind: "firmware";
+  name: string;
+  version: string;
+  memory: number;
+  /** Path of what goes into the first bank, and of what the second holds at first. */
+  code: string;
+  variables: string;
+}
+
 /** A bare-metal program that starts in M-mode. */
 export interface ProvisionedElf {
   kind: "elf";
@@ -68,13 +87,13 @@ export interface ProvisionedElf {
 }
 
 /** What `provision` gives: paths on this host and how to boot them. */
-export type Provisioned = ProvisionedLinux | ProvisionedDisk | ProvisionedElf;
+export type Provisioned = ProvisionedLinux | ProvisionedDisk | ProvisionedFirmware | ProvisionedElf;
 
 /** One image that there is a recipe for. */
 export interface ImageInfo {
   name: string;
   description: string;
-  kind: "debian" | "disk" | "elf";
+  kind: "debian" | "disk" | "firmware" | "elf";
   /** Is it here, so that it boots without a network? */
   ready: boolean;
   version?: string;
@@ -144,11 +163,15 @@ async function prepare(name: string, options: ProvisionOptions, renew: boolean):
   const { signal, mirror, suite } = options;
   const step = (text: string) => (done: number, total: number) => options.progress?.({ step: text, done, total });
   const debian: DebianOptions = { signal, mirror, suite, step };
-  const maker =
-    recipe.kind === "disk" ? await diskMaker(roms, recipe, options, debian) : await debianMaker(roms, recipe, debian);
+  const maker = await makerOf(roms, recipe, options, debian);
   const image = await cachedImage(name, maker, options, renew, step);
   const file = (path: string): string => join(image.directory, path);
   if (recipe.kind === "disk") return provisionedDisk(recipe, image);
+  if (recipe.kind === "firmware") {
+    const { code, variables } = FIRMWARE_FILES;
+    const paths = { code: file(code), variables: file(variables) };
+    return { kind: "firmware", name, version: image.version, memory: recipe.memory, ...paths };
+  }
   return {
     kind: "linux",
     name,
@@ -205,6 +228,37 @@ interface Plan {
   packages: Record<string, string>;
   /** Makes the files in `output`. @param work empty, and ours */
   build(output: string, work: string): Promise<void>;
+}
+
+async function makerOf(
+  roms: string,
+  recipe: DebianRecipe | DiskRecipe | FirmwareRecipe,
+  options: ProvisionOptions,
+  debian: DebianOptions,
+): Promise<Maker> {
+  switch (recipe.kind) {
+    case "disk":
+      return diskMaker(roms, recipe, options, debian);
+    case "firmware":
+      return firmwareMaker(recipe, debian);
+    default:
+      return debianMaker(roms, recipe, debian);
+  }
+}
+
+function firmwareMaker(recipe: FirmwareRecipe, debian: DebianOptions): Maker {
+  const { suite, architecture, package: name, code, variables } = recipe;
+  return {
+    key: digest([JSON.stringify([FIRMWARE_FORMAT, suite, architecture, name, code, variables])]),
+    async plan(directory) {
+      const plan = await planFirmware(recipe, directory, debian);
+      return {
+        version: plan.candidate.version,
+        packages: versions([plan.candidate]),
+        build: (output) => buildFirmware(recipe, plan, output, debian),
+      };
+    },
+  };
 }
 
 async function debianMaker(roms: string, recipe: DebianRecipe, debian: DebianOptions): Promise<Maker> {

@@ -31,12 +31,19 @@ export async function openNetwork(options: NetworkOptions): Promise<Link> {
   try {
     for (const forward of options.forwards ?? []) open.push(await openForward(network, sockets, forward));
     const link: Link = {
+      largestFrame: network.largestFrame,
       submit: (frame) => network.submit(frame),
       get onFrame() {
         return network.onFrame;
       },
       set onFrame(handler) {
         network.onFrame = handler;
+      },
+      get largestArrival() {
+        return network.largestArrival;
+      },
+      set largestArrival(bytes) {
+        network.largestArrival = bytes;
       },
       close: () => {
         for (const each of open) each.close();

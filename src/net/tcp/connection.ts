@@ -77,6 +77,8 @@ export interface TcpOptions {
   readonly initialSequence: number;
   /** Payload of the largest segment that this side takes. */
   readonly mss: number;
+  /** Bytes of payload that may go as one segment, to be cut further on; what is less than `mss` counts as that. */
+  readonly burst?: () => number;
   /** Bytes that may wait in either direction. */
   readonly limit: () => number;
   /** Asks for `flush` to be called soon. */
@@ -113,6 +115,7 @@ export class TcpConnection {
   readonly #wire: TcpWire;
   readonly #user: TcpUser;
   readonly #limit: () => number;
+  readonly #burst: () => number;
   readonly #schedule: (connection: TcpConnection) => void;
   #state = State.Deferred;
 
@@ -178,6 +181,7 @@ export class TcpConnection {
     this.#wire = options.wire;
     this.#user = options.user;
     this.#limit = options.limit;
+    this.#burst = options.burst ?? (() => 0);
     this.#schedule = options.schedule;
     this.#iss = options.initialSequence >>> 0;
     this.#ownMss = options.mss;
@@ -576,7 +580,8 @@ export class TcpConnection {
       const congestion = this.#congestionRoom();
       const waiting = end - this.#nxt;
       const largest = this.#largest;
-      const length = waiting > 0 ? Math.min(largest, waiting, window, congestion) : 0;
+      const most = this.#nxt < this.#max ? largest : Math.max(largest, largest * Math.floor(this.#burst() / largest));
+      const length = waiting > 0 ? Math.min(most, waiting, window, congestion) : 0;
       if (waiting > 0) {
         const small = length < largest && length < waiting && length < this.#largestWindow / 2;
         if (length <= 0 || (small && this.#nxt === this.#max)) {

@@ -3,7 +3,13 @@
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { ImageFile, ImageRecord } from "../../hypervisor/image-record.ts";
-import { listImages, type Provisioned, type ProvisionOptions, provision } from "../../images/index.ts";
+import {
+  listImages,
+  type Provisioned,
+  type ProvisionedFirmware,
+  type ProvisionOptions,
+  provision,
+} from "../../images/index.ts";
 import type { Served } from "./static.ts";
 
 /** What `index.json` has of each image. */
@@ -25,7 +31,9 @@ export async function servedImages(options: ProvisionOptions, names?: readonly s
   const entries: ImageEntry[] = [];
   for (const { name, description } of await listImages(options)) {
     if (names && !names.includes(name)) continue;
-    const { record, parts } = await layOut(await provision(name, options));
+    const image = await provision(name, options);
+    if (image.kind === "firmware") continue; // nothing to boot by itself
+    const { record, parts } = await layOut(image);
     for (const [file, path] of parts) files.set(`${name}/${file}`, { file: path });
     files.set(`${name}/image.json`, { content: `${JSON.stringify(record, null, 2)}\n` });
     entries.push({ name, description });
@@ -34,7 +42,9 @@ export async function servedImages(options: ProvisionOptions, names?: readonly s
   return files;
 }
 
-async function layOut(image: Provisioned): Promise<{ record: ImageRecord; parts: Map<string, string> }> {
+async function layOut(
+  image: Exclude<Provisioned, ProvisionedFirmware>,
+): Promise<{ record: ImageRecord; parts: Map<string, string> }> {
   const parts = new Map<string, string>();
   const part = async (path: string): Promise<ImageFile> => {
     const file = basename(path);
