@@ -23,11 +23,14 @@ export interface SourceImage {
   readonly name: string;
   /** MiB. */
   readonly memory: number;
-  readonly kernel: string;
+  readonly kernel?: string;
   readonly initrd?: string;
   readonly append?: string;
   /** It is a bare-metal program. */
   readonly bios?: "none";
+  /** It is firmware, with what its NVRAM holds at first. */
+  readonly flash?: string;
+  readonly nvramTemplate?: string;
   /** Path of a qcow2 image that stands on no other. */
   readonly disk?: string;
 }
@@ -85,7 +88,8 @@ async function fill(
   const boot = await bootFiles(work, image, options);
   const disk = await makeDisk(join(work, DISK), image, options);
   signal?.throwIfAborted();
-  if (options.nvramTemplate !== undefined) await copy(options.nvramTemplate, join(work, NVRAM), "NVRAM template");
+  const { nvramTemplate = image?.nvramTemplate } = options;
+  if (nvramTemplate !== undefined) await copy(nvramTemplate, join(work, NVRAM), "NVRAM template");
   const joined = network ?? (image?.disk !== undefined ? ({ kind: "user" } as const) : "none");
   return {
     $schema: `./${SCHEMA}`,
@@ -106,7 +110,7 @@ type BootFields = Pick<VmConfig, "kernel" | "initrd" | "append" | "bios" | "dtb"
 /** Copies what the VM boots from, so that the folder has all of it. */
 async function bootFiles(work: string, image: SourceImage | undefined, options: CreateOptions): Promise<BootFields> {
   const given = imageBoot(image, options);
-  const { kernel = given.kernel, initrd = given.initrd, bios = given.bios, dtb, flash } = options;
+  const { kernel = given.kernel, initrd = given.initrd, bios = given.bios, dtb, flash = given.flash } = options;
   const append = [given.append, options.append].filter((text) => text !== undefined).join(" ");
   const fields: { -readonly [K in keyof BootFields]: BootFields[K] } = {};
   const take = async (key: "kernel" | "initrd" | "bios" | "dtb" | "flash", path: string | undefined, name: string) => {
@@ -129,7 +133,8 @@ function imageBoot(image: SourceImage | undefined, { flash, bios }: CreateOption
   if (!image || (image.disk !== undefined && (flash !== undefined || bios !== undefined))) return {};
   const { kernel, initrd, append } = image;
   return {
-    kernel,
+    ...(kernel !== undefined && { kernel }),
+    ...(image.flash !== undefined && { flash: image.flash }),
     ...(initrd !== undefined && { initrd }),
     ...(append !== undefined && { append }),
     ...(image.bios && { bios: image.bios }),

@@ -67,6 +67,7 @@ async function sourceImage(
   const image = await provision(name, { progress, signal, builder, ...(mirror !== undefined && { mirror }) });
   const { memory } = image;
   if (image.kind === "elf") return { name, memory, kernel: image.path, bios: "none" };
+  if (image.kind === "firmware") return { name, memory, flash: image.code, nvramTemplate: image.variables };
   const { kernel, initrd, append } = image;
   return { name, memory, kernel, initrd, append, ...(image.kind === "disk" && { disk: image.disk }) };
 }
