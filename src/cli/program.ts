@@ -21,6 +21,7 @@ import {
   parseText,
   parseTimeout,
 } from "./options.ts";
+import { type VmActions, vmCommands } from "./vm-program.ts";
 
 /** Options of `wardian boot`, checked as far as that goes without looking at files. */
 export interface BootFlags {
@@ -97,7 +98,7 @@ export type RunFlags = Pick<
 >;
 
 /** What the commands do; each gives the status to end with. */
-export interface Actions extends DiskActions {
+export interface Actions extends DiskActions, VmActions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
   save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
   load(file: string, flags: RunFlags): Promise<number>;
@@ -181,9 +182,11 @@ export async function runProgram(
       status = await actions.remove(names);
     });
 
-  diskCommands(wardian, command, actions, (ended) => {
-    status = ended;
-  });
+  const ended = (result: number) => {
+    status = result;
+  };
+  vmCommands(wardian, command, machineOptions(), actions, ended);
+  diskCommands(wardian, command, actions, ended);
 
   try {
     await wardian.parseAsync(args, { from: "user" });
