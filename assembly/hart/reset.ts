@@ -2,7 +2,7 @@
 
 import {
   H_END, H_ID, H_MCOUNTEREN, H_MEDELEG, H_MENVCFG, H_MIDELEG, H_MSTATUS, H_PMPADDR, H_PMPCFG, H_PMP_ACTIVE,
-  H_PRV, H_RES_ADDR, H_STATE, H_STIMECMP, H_TLB_GEN, HART_RUNNING, HART_STOPPED, RES_NONE,
+  H_PRV, H_RES_ADDR, H_SCOUNTEREN, H_STATE, H_STIMECMP, H_TLB_GEN, HART_RUNNING, HART_STOPPED, RES_NONE,
 } from "../abi";
 import { ENV_CBCFE, ENV_CBZE, ENV_CBIE, ENV_PBMTE_BIT, MEDELEG_WRITABLE, S_INTERRUPTS } from "./csr";
 import { EXC_ECALL_S, PRV_M, PRV_S, setX } from "./state";
@@ -31,6 +31,7 @@ export function hartSupervisor(h: usize, id: u32): void {
   store<u64>(h, MEDELEG_WRITABLE & ~(<u64>1 << EXC_ECALL_S), H_MEDELEG);
   store<u64>(h, S_INTERRUPTS, H_MIDELEG);
   store<u64>(h, 7, H_MCOUNTEREN);
+  store<u64>(h, 7, H_SCOUNTEREN); // as OpenSBI leaves it: Linux relies on user programs reading the time
   store<u64>(h, ENV_STCE | ENV_PBMTE_BIT | ENV_CBZE | ENV_CBCFE | (ENV_CBIE & 16), H_MENVCFG);
   store<u64>(h, (<u64>1 << 54) - 1, H_PMPADDR);
   store<u8>(h, 0x1f, H_PMPCFG); // NAPOT, RWX

@@ -38,4 +38,10 @@ export interface DiskOptions {
   readonly readOnly?: boolean;
   /** Writes go to a temporary overlay that ends with the machine; the image is only read. */
   readonly temporary?: boolean;
+  /**
+   * Files that may be read as the image's backing files, and folders whose files
+   * may. Always allowed are those in the image's own folder, and nothing else: an
+   * image comes from somewhere, and what it names is its author's choice.
+   */
+  readonly allowBacking?: readonly string[];
 }

@@ -7,10 +7,23 @@
  * input door, so a backend may complete at any time outside the guest's run,
  * also from within the call that submitted.
  */
+export type { BlockFile } from "./block-file.ts";
 export type { Clock } from "./clock.ts";
 export type { Disk, DiskOptions, DiskRequest, DiskResult } from "./disk.ts";
 export type { Display, DisplayInput, DisplayRectangle } from "./display.ts";
 export type { Entropy } from "./entropy.ts";
 export type { FileReply, FileRequest, Files } from "./files.ts";
 export type { Forward, Link, NetworkOptions } from "./link.ts";
+export type {
+  DatagramHandler,
+  DatagramSocket,
+  Listener,
+  ResolverConfiguration,
+  SocketAddress,
+  SocketFailure,
+  Sockets,
+  Stream,
+  StreamHandler,
+} from "./sockets.ts";
 export type { Terminal, TerminalSize } from "./terminal.ts";
+export type { Timing } from "./timing.ts";

@@ -22,11 +22,15 @@ export interface Forward {
 export interface NetworkOptions {
   /** "user": a private network behind the host's own sockets, without root. */
   readonly kind: "user";
+  /** What DHCP calls a guest that doesn't say its own name. */
+  readonly hostName?: string;
   readonly forwards?: readonly Forward[];
   /**
    * Destinations, as CIDR with an optional port ("10.0.0.0/8", "127.0.0.1:8080").
-   * The most specific match decides; denied by default are the host's loopback
-   * and link-local addresses, and nothing else.
+   * The most specific match decides, of equals the one that denies. Denied by
+   * default are the host's loopback and its own addresses, link-local ones (with
+   * them clouds' metadata) and multicast. Guests see the host's loopback at
+   * 10.0.2.2, and a rule for one is a rule for the other. DNS is the destination 10.0.2.3.
    */
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];

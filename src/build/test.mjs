@@ -13,6 +13,8 @@ const PROGRAMS = {
   gcc: "gcc",
   "gdb-multiarch": "gdb-multiarch",
   gpgv: "gpgv",
+  "qemu-img": "qemu-utils",
+  "qemu-io": "qemu-utils",
   "qemu-riscv64": "qemu-user",
   "qemu-system-riscv64": "qemu-system-misc",
   "riscv64-linux-gnu-as": "binutils-riscv64-linux-gnu",

@@ -37,6 +37,7 @@ const SENTENCES = new Set([
   "BenchError",
   "BootError",
   "CoreError",
+  "DiskError",
   "DtbError",
   "ElfError",
   "EngineError",

@@ -40,6 +40,14 @@ function sbi(machine: TestMachine, eid: number | bigint, fid = 0, args: readonly
   };
 }
 
+test("user programs can read cycle, time and instret from the start", () => {
+  const machine = machineWith();
+  machine.setPrivilege(0);
+  machine.load(new Assembler().csrGet(5, 0xc00).csrGet(6, 0xc01).csrGet(7, 0xc02));
+  expect(machine.core.calls.run(0, 3)).toBe(machine.core.abi.RUN_BUDGET);
+  expect(machine.pc()).toBe(BigInt(RAM_BASE + 12));
+});
+
 describe("base", () => {
   test("says version 2.0 and knows its own extensions", () => {
     const machine = machineWith();

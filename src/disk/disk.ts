@@ -1,0 +1,83 @@
+/** An image behind the interface that block devices use. */
+
+import type { Disk, DiskRequest, DiskResult } from "../backends/disk.ts";
+import { DiskError } from "./errors.ts";
+import type { Image } from "./image.ts";
+
+const NOTHING = new Uint8Array(0);
+const DONE: DiskResult = { ok: true, bytes: NOTHING };
+
+export class ImageDisk implements Disk {
+  readonly size: number;
+  readonly sectorSize = 512;
+  readonly readOnly: boolean;
+  readonly #image: Image;
+  readonly #closed: (() => Promise<void>) | undefined;
+
+  /** @param closed called when the image is closed, such as to give up locks */
+  constructor(image: Image, closed?: () => Promise<void>) {
+    this.#image = image;
+    this.#closed = closed;
+    this.size = image.size;
+    this.readOnly = image.readOnly;
+  }
+
+  /** Completes before it returns where nothing must be waited for. */
+  submit(request: DiskRequest, complete: (result: DiskResult) => void): void {
+    let result = DONE;
+    let wait: void | Promise<void>;
+    try {
+      if (request.kind === "read") {
+        this.#checkRange(request.offset, request.length);
+        const bytes = new Uint8Array(request.length);
+        result = { ok: true, bytes };
+        wait = this.#image.read(request.offset, bytes);
+      } else wait = this.#start(request);
+    } catch (error) {
+      complete(failure(error));
+      return;
+    }
+    if (!wait) complete(result);
+    else
+      wait.then(
+        () => complete(result),
+        (error) => complete(failure(error)),
+      );
+  }
+
+  #start(request: Exclude<DiskRequest, { kind: "read" }>): void | Promise<void> {
+    if (request.kind === "flush") return this.#image.flush();
+    if (this.readOnly) throw new DiskError("read-only", "The disk is read-only.");
+    const { offset } = request;
+    const length = request.kind === "write" ? request.bytes.length : request.length;
+    this.#checkRange(offset, length);
+    switch (request.kind) {
+      case "write":
+        return this.#image.write(offset, request.bytes);
+      case "discard":
+        return this.#image.discard(offset, length);
+      case "write-zeroes":
+        return this.#image.zero(offset, length, request.unmap);
+    }
+  }
+
+  #checkRange(offset: number, length: number): void {
+    const isThere = offset >= 0 && length >= 0 && offset + length <= this.size;
+    if (!isThere || !Number.isSafeInteger(offset) || !Number.isSafeInteger(length))
+      throw new DiskError("io", `There are no ${length} bytes at ${offset} of the disk.`);
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#image.close();
+    } finally {
+      await this.#closed?.();
+    }
+  }
+}
+
+function failure(error: unknown): DiskResult {
+  if (!(error instanceof DiskError)) throw error;
+  const { reason, message } = error;
+  return { ok: false, reason: reason === "no-space" || reason === "read-only" ? reason : "io", message };
+}

@@ -1,0 +1,180 @@
+/** Disks in files of this host. */
+
+import { mkdtempSync, realpathSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BlockFile } from "../../backends/block-file.ts";
+import type { Disk, DiskOptions } from "../../backends/disk.ts";
+import { ImageDisk } from "../../disk/disk.ts";
+import { DiskError, quote } from "../../disk/errors.ts";
+import type { Image } from "../../disk/image.ts";
+import { type ImageSource, openImage } from "../../disk/open.ts";
+import { createQcow2 } from "../../disk/qcow2/create.ts";
+import { Qcow2Image } from "../../disk/qcow2/image.ts";
+import { diskFileError, NodeBlockFile } from "./block-file.ts";
+import { decompress } from "./decompress.ts";
+import { type DiskLock, type LockMode, lockImage } from "./disk-lock.ts";
+
+/** Opens a disk with its backing files and locks them. @throws DiskError */
+export async function openDisk(options: DiskOptions): Promise<Disk> {
+  const files = new DiskFiles(options.allowBacking);
+  try {
+    const readOnly = options.readOnly === true || options.temporary === true;
+    const image = await files.open(pathOf(options.path), readOnly, options.format);
+    if (options.temporary !== true) return new ImageDisk(image, () => files.unlock());
+    return new ImageDisk(await overlay(image), () => files.unlock());
+  } catch (error) {
+    await files.unlock();
+    throw error;
+  }
+}
+
+/** @throws DiskError for URLs that aren't files */
+export function pathOf(path: string): string {
+  if (path === "") throw new DiskError("unusable", "The disk image's path is empty.");
+  if (/^file:/i.test(path)) {
+    try {
+      return fileURLToPath(path);
+    } catch {
+      throw new DiskError("unusable", `${quote(path)} names no file of this host.`);
+    }
+  }
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path))
+    throw new DiskError("unusable", `The disk image ${quote(path)} is not a file of this host; fetch it first.`);
+  return path;
+}
+
+/** Files of images that are open together, and their locks. */
+export class DiskFiles implements ImageSource {
+  readonly decompress = decompress;
+  readonly #allowed: readonly string[];
+  readonly #locks: DiskLock[] = [];
+  readonly #chain = new Set<string>();
+  #folder = "";
+
+  constructor(allowed: readonly string[] = []) {
+    this.#allowed = allowed.map((path) => tryRealpath(resolve(path)) ?? resolve(path));
+  }
+
+  /** Opens an image that the user has named. @throws DiskError */
+  async open(path: string, readOnly: boolean, format: "raw" | "qcow2" | undefined): Promise<Image> {
+    this.#folder = dirname(realpath(path));
+    return openImage(await this.openFile(path, readOnly), format, this);
+  }
+
+  /** Locks and opens a file. @throws DiskError */
+  async openFile(path: string, readOnly: boolean): Promise<NodeBlockFile> {
+    // Before the lock, for the better message.
+    const file = NodeBlockFile.open(path, { readOnly });
+    try {
+      await this.#lock(path, readOnly ? "read" : "write");
+      // Somebody may have replaced it, or written to it, in between.
+      file.close();
+      const locked = NodeBlockFile.open(path, { readOnly });
+      this.#chain.add(locked.identity);
+      return locked;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  async #lock(path: string, mode: LockMode): Promise<void> {
+    const lock = await lockImage(path, mode);
+    if (lock) this.#locks.push(lock);
+  }
+
+  async openBacking(name: string, by: string): Promise<BlockFile> {
+    const path = this.resolveBacking(name, by);
+    const file = await this.openFileOnce(path, by);
+    return file;
+  }
+
+  /** As openFile, but not a file that is in the chain already. */
+  private async openFileOnce(path: string, by: string): Promise<NodeBlockFile> {
+    const probe = NodeBlockFile.open(path, { readOnly: true });
+    const { identity } = probe;
+    probe.close();
+    if (this.#chain.has(identity))
+      throw new DiskError("damaged", `The backing files under ${quote(by)} form a loop at ${quote(path)}.`);
+    return this.openFile(path, true);
+  }
+
+  /**
+   * The path of a backing file, if an image may have it: images come from
+   * somewhere, and whoever made one could name any file of this host.
+   * @throws DiskError forbidden
+   */
+  resolveBacking(name: string, by: string): string {
+    const plain = /^file:/i.test(name) ? name.slice("file:".length) : name;
+    if (name.includes("\0") || (plain === name && /^[a-z][a-z0-9+.-]*:/i.test(name))) {
+      const sentence = `The image ${quote(by)} has ${quote(name)} for its backing file, and only files can be that`;
+      throw new DiskError("forbidden", `${sentence}; convert it by qemu-img.`);
+    }
+    const path = isAbsolute(plain) ? plain : join(dirname(realpath(by)), plain);
+    const real = realpath(path, `The backing file ${quote(name)} of ${quote(by)}`);
+    const isAllowed = [this.#folder, ...this.#allowed].some((allowed) => isWithin(real, allowed));
+    if (!isAllowed) {
+      const sentence = `The image ${quote(by)} wants ${quote(real)} for its backing file, which is in another folder`;
+      throw new DiskError("forbidden", `${sentence}; if you trust the image, allow that by --allow-backing.`);
+    }
+    if (!statSync(real).isFile())
+      throw new DiskError("forbidden", `The backing file ${quote(real)} is not a plain file.`);
+    return real;
+  }
+
+  async unlock(): Promise<void> {
+    for (const lock of this.#locks.splice(0)) lock.release();
+  }
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+}
+
+function tryRealpath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function realpath(path: string, what?: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (what !== undefined && code === "ENOENT") throw new DiskError("unusable", `${what} does not exist.`);
+    throw diskFileError(error, path, "opened", "open");
+  }
+}
+
+/** An image in front of another that takes all writes and ends with this process, whatever ends it. */
+async function overlay(under: Image): Promise<Image> {
+  try {
+    const file = temporaryFile();
+    await createQcow2(file, { size: under.size });
+    return await Qcow2Image.open(file, { backing: under });
+  } catch (error) {
+    await under.close();
+    throw error;
+  }
+}
+
+/** A file that has lost its name already. @throws DiskError */
+function temporaryFile(): NodeBlockFile {
+  let folder: string;
+  try {
+    folder = mkdtempSync(join(tmpdir(), "wardian-disk-"));
+  } catch (error) {
+    throw diskFileError(error, tmpdir(), "made in the folder of temporary files", "open");
+  }
+  try {
+    return NodeBlockFile.open(join(folder, "overlay.qcow2"), { readOnly: false, create: true, temporary: true });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
