@@ -223,11 +223,15 @@ export const JIT_END: u32 = JIT_FLIGHT + JIT_FLIGHT_SIZE;
 export const UOP_POOL: u32 = (JIT_END + 63) & ~63;
 
 /**
- * Guest RAM, then the boot ROM's pages: what the frame and code tables index.
- * A guest page number is (linear address − RAM) / PAGE_SIZE.
+ * Guest RAM, then the boot ROM's pages, then (with MF_FLASH) the flash banks':
+ * what the frame and code tables index. A guest page number is (linear address
+ * − RAM) / PAGE_SIZE.
  */
 export const MROM_BASE: u32 = 0x1000; // guest physical
 export const MROM_SIZE: u32 = 0xf000;
+export const FLASH_BASE: u32 = 0x2000_0000; // guest physical
+export const FLASH_BANK: u32 = 0x200_0000; // bytes of each of the two banks
+export const FLASH_SIZE: u32 = 2 * FLASH_BANK;
 export const RAM: u32 = (UOP_POOL + UOP_PAGES * UOP_STRIDE + 0xffff) & ~0xffff;
 
 // ---- Frame-state bits ------------------------------------------------------------
@@ -275,11 +279,13 @@ export const M_JIT_STALE: u32 = 120; // u32: modules that came too late
 export const M_JIT_LOST: u32 = 124;
 /** u64: a hart's H_INSTRET at the last eviction. */
 export const M_JIT_SINCE: u32 = 128;
+export const M_FLASH: u32 = 136; //    u32: linear address of the flash banks' contents, or 0
 
 export const MF_SBI: u32 = 1; //       built-in SBI answers ecall from S
 export const MF_JIT: u32 = 4; //      hot code becomes WebAssembly
 export const MF_FMA: u32 = 8; //      relaxed SIMD's multiply-add rounds once
 export const MF_COUNTED: u32 = 2; //   time is counted from instructions retired
+export const MF_FLASH: u32 = 16; //    there are chips in the flash windows
 
 export const EXIT_NONE: u32 = 0;
 export const EXIT_POWEROFF: u32 = 1;

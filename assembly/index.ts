@@ -4,8 +4,8 @@
  */
 
 import {
-  DEV_MACHINE, FRAME_PRESENT, FRAME_ROM, FRAME_WATCH, FRAMES, H_TRAP_CAUSE, H_TRAP_TVAL, M_FLAGS, M_FROMHOST, M_HARTS, M_JIT_HOT,
-  M_RAM_BASE, M_RAM_SIZE, M_TICK, M_TOHOST, MAX_HARTS, MAX_RAM_PAGES, MF_COUNTED, MF_FMA, MF_JIT, MF_SBI, MROM_SIZE, PAGE_BITS, PAGE_SIZE, RAM,
+  DEV_MACHINE, FLASH_SIZE, FRAME_PRESENT, FRAME_ROM, FRAME_WATCH, FRAMES, H_TRAP_CAUSE, H_TRAP_TVAL, M_FLAGS, M_FLASH, M_FROMHOST, M_HARTS, M_JIT_HOT,
+  M_RAM_BASE, M_RAM_SIZE, M_TICK, M_TOHOST, MAX_HARTS, MAX_RAM_PAGES, MF_COUNTED, MF_FLASH, MF_FMA, MF_JIT, MF_SBI, MROM_SIZE, PAGE_BITS, PAGE_SIZE, RAM,
   STATIC_SIZE,
 } from "./abi";
 import { frameOf, pagePtr } from "./bus/ram";
@@ -26,6 +26,7 @@ import { pa, translate } from "./mmu/walk";
 export * from "./abi";
 export { busAdd } from "./bus/dispatch";
 export { ACLINT_MTIMECMP } from "./devices/aclint";
+export * from "./devices/pflash";
 export * from "./devices/plic";
 export * from "./devices/rtc";
 export * from "./devices/syscon";
@@ -47,10 +48,11 @@ export { guestRange } from "./mmu/access";
  */
 export function init(harts: u32, ramBase: u64, ramSize: u64, flags: u32, tick: u32): bool {
   if (__heap_base > STATIC_SIZE || load<u32>(DEV_MACHINE, M_HARTS)) return false;
-  if (harts == 0 || harts > <u32>MAX_HARTS || tick == 0 || flags & ~(MF_SBI | MF_COUNTED | MF_JIT | MF_FMA)) return false;
+  if (harts == 0 || harts > <u32>MAX_HARTS || tick == 0 || flags & ~(MF_SBI | MF_COUNTED | MF_JIT | MF_FMA | MF_FLASH)) return false;
   if (ramSize == 0 || ramSize & (PAGE_SIZE - 1) || ramBase & (PAGE_SIZE - 1)) return false;
   if (ramSize > <u64>MAX_RAM_PAGES << PAGE_BITS || ramBase > <u64>1 << 55) return false;
-  if (RAM + ramSize + MROM_SIZE > <u64>memory.size() << 16) return false;
+  const flash: u64 = flags & MF_FLASH ? FLASH_SIZE : 0;
+  if (RAM + ramSize + MROM_SIZE + flash > <u64>memory.size() << 16) return false;
   fillHandlers();
   store<u32>(DEV_MACHINE, harts, M_HARTS);
   store<u64>(DEV_MACHINE, ramBase, M_RAM_BASE);
@@ -60,7 +62,8 @@ export function init(harts: u32, ramBase: u64, ramSize: u64, flags: u32, tick: u
   store<u32>(DEV_MACHINE, JIT_HOT, M_JIT_HOT);
   const pages = <u32>(ramSize >> PAGE_BITS);
   memory.fill(FRAMES, FRAME_PRESENT, pages);
-  memory.fill(FRAMES + pages, FRAME_PRESENT | FRAME_ROM, MROM_SIZE >> PAGE_BITS);
+  memory.fill(FRAMES + pages, FRAME_PRESENT | FRAME_ROM, <usize>(MROM_SIZE + flash) >> PAGE_BITS);
+  if (flash) store<u32>(DEV_MACHINE, RAM + <u32>ramSize + MROM_SIZE, M_FLASH);
   resetAll();
   return true;
 }
@@ -108,6 +111,12 @@ function watchable(address: u64): bool {
 export function romRange(offset: u32, size: u32): u32 {
   if (!load<u32>(DEV_MACHINE, M_HARTS) || offset >= MROM_SIZE || size > MROM_SIZE - offset) return 0;
   return RAM + <u32>load<u64>(DEV_MACHINE, M_RAM_SIZE) + offset;
+}
+
+/** Flash, which the host fills before anything runs: offset in both banks → linear address, or 0. */
+export function flashRange(offset: u32, size: u32): u32 {
+  const flash = load<u32>(DEV_MACHINE, M_FLASH);
+  return !flash || offset >= FLASH_SIZE || size > FLASH_SIZE - offset ? 0 : flash + offset;
 }
 
 /**

@@ -17,13 +17,16 @@ import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
 import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
 import { executors, processMeter } from "./host/node/worker.ts";
+import { checkDisk, checkNetwork } from "./hypervisor/attach.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
+import type { CellSpec, MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
 import { type ImageProgress, listImages, provision } from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { isElf } from "./machine/elf.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
+export type { Forward } from "./backends/link.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
@@ -39,6 +42,7 @@ export {
   type MachineMemory,
   type MachineStats,
 } from "./hypervisor/machine.ts";
+export type { MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 export {
   ImageError,
   type ImageInfo,
@@ -74,6 +78,19 @@ export interface MachineOptions {
   readonly append?: string;
   /** A flattened device tree in place of the machine's own. */
   readonly dtb?: FileSource;
+  /**
+   * Firmware for the machine's flash, such as EDK2's RISCV_VIRT_CODE.fd: it starts first, in S-mode, or after `bios`
+   * in M-mode. It is handed `kernel`, `initrd` and `append`, if there are any, by fw_cfg.
+   */
+  readonly flash?: FileSource;
+  /** A file that keeps the firmware's variables over power cycles; made if it isn't there. */
+  readonly nvram?: string;
+  /** What `nvram` holds when it is made, such as EDK2's RISCV_VIRT_VARS.fd; blank by default. */
+  readonly nvramTemplate?: FileSource;
+  /** Disks, in the guest's order; it finds the first as /dev/vda. */
+  readonly disks?: readonly MachineDisk[];
+  /** Default: none. */
+  readonly network?: MachineNetwork;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
   /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
@@ -91,7 +108,8 @@ export interface MachineOptions {
   readonly trace?: (text: string) => void | Promise<void>;
 }
 
-export type RestoreOptions = Pick<MachineOptions, "engine" | "trace">;
+/** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
+export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "nvram">;
 
 const DEFAULT_MEMORY = "512M";
 const MAX_HARTS = 8;
@@ -116,7 +134,9 @@ export class Machine extends BaseMachine {
     const traced = options.trace !== undefined;
     const profiled = options.profiled ?? false;
     if (profiled && engine === "both") throw new MachineError("The engine both can't be profiled; choose another.");
-    const spec = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled };
+    const flash = plan.flash !== undefined;
+    const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash };
+    const spec = { ...made, ...joined(options) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -131,7 +151,18 @@ export class Machine extends BaseMachine {
     const { memoryBytes, harts, sbi, deterministic } = snapshot.header;
     memorySize(memoryBytes, maxRam(layoutOf(module)));
     if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
-    const spec = { memoryBytes, harts, snapshot, sbi, deterministic, engine, traced: options.trace !== undefined };
+    const traced = options.trace !== undefined;
+    const spec = {
+      memoryBytes,
+      harts,
+      snapshot,
+      sbi,
+      deterministic,
+      engine,
+      traced,
+      flash: snapshot.header.flash,
+      ...joined(options),
+    };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -156,7 +187,14 @@ function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
   return engine;
 }
 
-type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb">;
+/** What the machine is joined to. */
+function joined({ disks = [], network, nvram }: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram"> {
+  for (const disk of disks) checkDisk(disk);
+  if (network) checkNetwork(network);
+  return { disks, ...(network && { network }), ...(nvram !== undefined && { nvram }) };
+}
+
+type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb" | "flash">;
 
 /** Everything that is loaded, from the image and from what was named beside it. */
 async function sources(options: MachineOptions): Promise<{ boot: Sources; memory?: string }> {
@@ -175,9 +213,21 @@ async function sources(options: MachineOptions): Promise<{ boot: Sources; memory
       ...(kernelBytes ? { kernel: kernelBytes } : {}),
       ...(initrd === undefined ? {} : { initrd: await readSource(initrd, "initrd") }),
       ...(append === "" ? {} : { append }),
+      ...(await flashSources(options)),
       ...(options.dtb === undefined ? {} : { dtb: await readSource(options.dtb, "device tree") }),
     },
     ...(image.memory === undefined ? {} : { memory: image.memory }),
+  };
+}
+
+/** There are chips when anything is said of what they hold. */
+async function flashSources({ flash, nvram, nvramTemplate }: MachineOptions): Promise<Pick<Sources, "flash">> {
+  if (flash === undefined && nvram === undefined && nvramTemplate === undefined) return {};
+  return {
+    flash: {
+      ...(flash === undefined ? {} : { firmware: await readSource(flash, "flash firmware") }),
+      ...(nvramTemplate === undefined ? {} : { variables: await readSource(nvramTemplate, "template of the NVRAM") }),
+    },
   };
 }
 

@@ -1,11 +1,20 @@
-/** Guest RAM and boot ROM in linear memory, and their frame-state bytes. */
+/** Guest RAM, boot ROM and flash in linear memory, and their frame-state bytes. */
 
 import {
-  CODE_OF, DEV_MACHINE, FRAMES, MROM_BASE, MROM_SIZE, M_RAM_BASE, M_RAM_SIZE, PAGE_BITS, PAGE_SIZE, RAM,
+  CODE_OF, DEV_MACHINE, FLASH_BASE, FLASH_SIZE, FRAMES, M_FLASH, M_RAM_BASE, M_RAM_SIZE, MROM_BASE, MROM_SIZE, PAGE_BITS, PAGE_SIZE, RAM,
 } from "../abi";
+import { flashReads } from "../devices/pflash";
 
-/** Linear address of a guest physical address in RAM or boot ROM, or 0. */
+/** Linear address of a guest physical address in RAM, boot ROM, or flash that reads as memory, or 0. */
 export function pagePtr(pa: u64): u32 {
+  const p = storePtr(pa);
+  if (p) return p;
+  const offset = pa - FLASH_BASE;
+  return offset < FLASH_SIZE && flashReads(<u32>offset) ? load<u32>(DEV_MACHINE, M_FLASH) + <u32>offset : 0;
+}
+
+/** The same for stores: those to flash are its commands. */
+export function storePtr(pa: u64): u32 {
   const size = load<u64>(DEV_MACHINE, M_RAM_SIZE);
   const offset = pa - load<u64>(DEV_MACHINE, M_RAM_BASE);
   if (offset < size) return RAM + <u32>offset;
@@ -13,7 +22,7 @@ export function pagePtr(pa: u64): u32 {
   return 0;
 }
 
-/** Guest page number of a linear address in RAM or boot ROM. */
+/** Guest page number of a linear address in RAM, boot ROM or flash. */
 // @ts-ignore: decorator
 @inline export function pageNumber(ptr: u32): u32 { return (ptr - RAM) >> PAGE_BITS; }
 
@@ -33,10 +42,13 @@ export function pagePtr(pa: u64): u32 {
 export function pageAddress(number: u32): u64 {
   const offset = <u64>number << PAGE_BITS;
   const size = load<u64>(DEV_MACHINE, M_RAM_SIZE);
-  return offset < size ? load<u64>(DEV_MACHINE, M_RAM_BASE) + offset : MROM_BASE + (offset - size);
+  if (offset < size) return load<u64>(DEV_MACHINE, M_RAM_BASE) + offset;
+  const beyond = offset - size;
+  return beyond < MROM_SIZE ? MROM_BASE + beyond : FLASH_BASE + (beyond - MROM_SIZE);
 }
 
-/** Pages of RAM and boot ROM together. */
+/** Pages of RAM, boot ROM and flash together. */
 export function pageCount(): u32 {
-  return <u32>((load<u64>(DEV_MACHINE, M_RAM_SIZE) + MROM_SIZE) / PAGE_SIZE);
+  const flash: u64 = load<u32>(DEV_MACHINE, M_FLASH) ? FLASH_SIZE : 0;
+  return <u32>((load<u64>(DEV_MACHINE, M_RAM_SIZE) + MROM_SIZE + flash) / PAGE_SIZE);
 }

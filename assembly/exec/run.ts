@@ -2,7 +2,7 @@
 
 import {
   CT_COMPILED, CT_INTERRUPT, CT_TRAP, DEV_MACHINE, EXIT_CRASH, EXIT_NONE, H_COUNTERS, H_INSTRET, H_INSTRET_END, H_LEFT, H_SCRATCH, H_STATE,
-  H_TRAP_CAUSE, H_TRAP_TVAL, HART_RUNNING, HART_STOPPED, M_ATTENTION, M_CURRENT, M_EXIT, M_FLAGS, M_HARTS,
+  H_TRAP_CAUSE, H_TRAP_TVAL, HART_RUNNING, HART_STOPPED, M_ATTENTION, M_CURRENT, M_EXIT, M_FLAGS, M_FLASH, M_HARTS,
   MF_SBI, RUN_BAD, RUN_BUDGET, RUN_DEBUG, RUN_EXIT, RUN_IDLE, RUN_STOPPED, RUN_TRAPS, RUN_WAIT, ST_BUDGET, ST_EVENT, ST_STEP, ST_TRAP,
   ST_WAIT,
 } from "../abi";
@@ -16,6 +16,7 @@ import {
 import { counted, instructionsUntil, timeNow } from "../hart/time";
 import { takeTrap } from "../hart/trap";
 import { fetchedSlots, fetchHalf, fetchSlow, half } from "../mmu/access";
+import { flashSettle } from "../mmu/flash";
 import { fetchHit, tlbSelect } from "../mmu/tlb";
 import { OP_JIT } from "../isa/ops.generated";
 import { heat, jitOn, SAMPLE_HEAT } from "../jit/profile";
@@ -55,6 +56,7 @@ function advance(hart: u32, h: usize, n: i32): i32 {
     if (look) {
       look = false;
       store<u32>(DEV_MACHINE, 0, M_ATTENTION);
+      if (load<u32>(DEV_MACHINE, M_FLASH)) flashSettle();
       if (load<u32>(DEV_MACHINE, M_EXIT) != EXIT_NONE) return RUN_EXIT;
       const state = load<u32>(h, H_STATE);
       if (state == HART_STOPPED) return RUN_STOPPED;

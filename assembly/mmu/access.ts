@@ -10,7 +10,7 @@ import {
   D_WATCHES, DEBUG, TLB_STORE, WATCH_READ, WATCH_WRITE,
 } from "../abi";
 import { busRead, busValue, busWrite } from "../bus/dispatch";
-import { frameOf, pageNumber, pagePtr } from "../bus/ram";
+import { frameOf, pageNumber, pagePtr, storePtr } from "../bus/ram";
 import { accessWatched, pageWatched } from "../debug/points";
 import { htifStored } from "../devices/htif";
 import {
@@ -131,7 +131,7 @@ function storeTarget(h: usize, va: u64, size: u32): i32 {
   const st = translate(h, va, ACC_STORE, privilege);
   if (st) return st;
   if (!pmpAllows(h, pa, size, ACC_STORE, privilege)) return accessFault(h, va, ACC_STORE);
-  pointer = pagePtr(pa);
+  pointer = storePtr(pa);
   if (pointer && !(load<u8>(frameOf(pointer)) & FRAME_PRESENT)) return wait(h, pa);
   return ST_OK;
 }

@@ -34,6 +34,7 @@ export class CliError extends Error {
 /** Errors whose message is a sentence for the user; the executor's come by name only. */
 const SENTENCES = new Set([
   "AgentError",
+  "AttachmentError",
   "BenchError",
   "BootError",
   "CoreError",

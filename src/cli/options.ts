@@ -1,7 +1,9 @@
 /** Parsers of the command line's values. */
 
 import { InvalidArgumentError } from "commander";
+import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
+import type { MachineDisk } from "../hypervisor/protocol.ts";
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 const PAGE = 4096;
@@ -74,4 +76,35 @@ export function parsePattern(text: string): RegExp {
 export function parseText(text: string): string {
   if (text === "") throw new InvalidArgumentError("it must not be empty");
   return text;
+}
+
+/** A disk as `PATH[,option…]`; a comma of the path is doubled, as QEMU has it. */
+export function parseDisk(text: string): MachineDisk {
+  const [path = "", ...options] = text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(",,", ","));
+  if (path === "") throw new InvalidArgumentError("it must begin with the path of an image");
+  const disk: { -readonly [K in keyof MachineDisk]: MachineDisk[K] } = { path };
+  for (const option of options) {
+    const [name, value] = option.split(/=(.*)/s, 2) as [string, string | undefined];
+    if (name === "readonly" && value === undefined) disk.readOnly = true;
+    else if (name === "temporary" && value === undefined) disk.temporary = true;
+    else if (name === "format" && (value === "raw" || value === "qcow2")) disk.format = value;
+    else if (name === "serial" && value) disk.serial = value;
+    else throw new InvalidArgumentError(`"${option}" is no option of a disk`);
+  }
+  return disk;
+}
+
+/** A forwarded port as `[tcp:|udp:][HOST:]PORT:GUESTPORT`; an IPv6 address stands in brackets. */
+export function parseForward(text: string): Forward {
+  const match = /^(?:(tcp|udp):)?(?:(\[[0-9a-f:.]+\]|[0-9.]+):)?(\d{1,5}):(\d{1,5})$/i.exec(text);
+  const [hostPort, guestPort] = [Number(match?.[3]), Number(match?.[4])];
+  if (!match || hostPort > 65535 || guestPort > 65535 || guestPort === 0)
+    throw new InvalidArgumentError("it must be such as 8080:80, udp:5353:53 or 0.0.0.0:2222:22");
+  const address = match[2]?.replace(/^\[|\]$/g, "");
+  return {
+    protocol: match[1]?.toLowerCase() === "udp" ? "udp" : "tcp",
+    ...(address !== undefined && { hostAddress: address }),
+    hostPort,
+    guestPort,
+  };
 }

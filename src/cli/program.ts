@@ -1,12 +1,16 @@
 /** The command line: its commands, their options and their help. */
 
 import { Command, type CommanderError, Option } from "commander";
+import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
+import type { MachineDisk } from "../hypervisor/protocol.ts";
 import { CliError } from "./exit.ts";
 import {
   MAX_HARTS,
   parseCount,
+  parseDisk,
   parseEngine,
+  parseForward,
   parseHarts,
   parseMemory,
   parsePattern,
@@ -40,6 +44,17 @@ export interface BootFlags {
   readonly deterministic?: boolean;
   readonly engine?: EngineName;
   readonly mirror?: string;
+  readonly disk?: readonly MachineDisk[];
+  /** Of the machine's flash. */
+  readonly flash?: string;
+  readonly nvram?: string;
+  readonly nvramTemplate?: string;
+  readonly net?: "none" | "user";
+  readonly forward?: readonly Forward[];
+  /** CIDR, with a port if need be. */
+  readonly netAllow?: readonly string[];
+  readonly netDeny?: readonly string[];
+  readonly capture?: string;
 }
 
 export interface ProfileFlags extends BootFlags {
@@ -56,7 +71,22 @@ export interface ProfileFlags extends BootFlags {
 /** Those that don't say what machine it is. */
 export type RunFlags = Pick<
   BootFlags,
-  "exec" | "expect" | "timeout" | "stats" | "log" | "trace" | "engine" | "gdb" | "gdbWait"
+  | "exec"
+  | "expect"
+  | "timeout"
+  | "stats"
+  | "log"
+  | "trace"
+  | "engine"
+  | "gdb"
+  | "gdbWait"
+  | "disk"
+  | "nvram"
+  | "net"
+  | "forward"
+  | "netAllow"
+  | "netDeny"
+  | "capture"
 >;
 
 /** What the commands do; each gives the status to end with. */
@@ -112,7 +142,7 @@ export async function runProgram(
     .action(async (file: string, flags: RunFlags) => {
       status = await actions.load(file, flags);
     });
-  for (const option of runOptions()) load.addOption(option);
+  for (const option of [...joinOptions(), ...runOptions()]) load.addOption(option);
 
   const profile = command(wardian.command("profile"))
     .description("Boot a guest and show at its end where its time went.")
@@ -154,6 +184,14 @@ export async function runProgram(
 
 const text = (flags: string, description: string): Option => new Option(flags, description).argParser(parseText);
 
+/** An option that may be given several times. */
+function list<T>(flags: string, description: string, parse: (text: string) => T): Option {
+  return new Option(flags, description).argParser((value, before: T[] | undefined) => [
+    ...(before ?? []),
+    parse(value),
+  ]);
+}
+
 function bootOptions(): Option[] {
   return [...machineOptions(), ...runOptions(), text("--dump-dtb <FILE>", "write the device tree and don't boot")];
 }
@@ -170,6 +208,33 @@ function machineOptions(): Option[] {
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
+    text(
+      "--flash <FILE>",
+      "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
+    ),
+    text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
+    ...joinOptions(),
+  ];
+}
+
+/** What it is joined to. */
+function joinOptions(): Option[] {
+  return [
+    text("--nvram <FILE>", "keep the firmware's variables in this file, which is made if it isn't there"),
+    list(
+      "--disk <IMAGE>",
+      "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]",
+      parseDisk,
+    ),
+    new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),
+    list(
+      "--forward <PORTS>",
+      "[tcp:|udp:][HOST:]PORT:GUESTPORT: a port of this host that leads to one of the guest",
+      parseForward,
+    ),
+    list("--net-allow <CIDR>", "let the guest reach these addresses, with :PORT only there", parseText),
+    list("--net-deny <CIDR>", "keep the guest from these addresses", parseText),
+    text("--capture <FILE>", "write every frame of the network as pcapng"),
   ];
 }
 

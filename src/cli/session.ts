@@ -83,6 +83,11 @@ export class Session {
   #connect(): void {
     const { exec, log } = this.#options;
     const machine = this.#machine;
+    machine.on("paused", (message) => {
+      log?.event(`stands still: ${message}`);
+      process.stderr.write(`The guest stands still until there is room: ${message}\r\n`);
+    });
+    machine.on("resumed", () => log?.event("goes on: there is room"));
     if (log) {
       machine.console.onData((bytes) => log.console(bytes));
       machine.on("reset", () => log.event("the guest has rebooted"));
@@ -151,6 +156,11 @@ export class Session {
     const { log, stats } = this.#options;
     await this.#machine.stop();
     this.#terminal.close();
+    const { lost } = await this.#machine.exited;
+    if (lost !== undefined) {
+      log?.event(lost);
+      process.stderr.write(`warning: ${lost}\n`);
+    }
     await log?.close();
     if (!stats) return;
     // An executor that has died can't tell them.

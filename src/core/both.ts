@@ -9,7 +9,7 @@
  * and the core's devices must be equal, and from time to time RAM.
  *
  * The host may write to the machine's memory between calls. DMA is seen at
- * `guestRange` and `romRange`, and its bytes are copied before the next call;
+ * `guestRange`, `romRange` and `flashRange`, and its bytes are copied before the next call;
  * anything else that differs then in harts or devices, which were equal when
  * the last call ended, was the host's too, and is copied as well.
  */
@@ -161,7 +161,7 @@ export class Both {
 
   /** Takes note of a range that the host is about to write. */
   #note(name: string, args: readonly unknown[], result: unknown): void {
-    const writes = (name === "guestRange" && args[2]) || name === "romRange";
+    const writes = (name === "guestRange" && args[2]) || name === "romRange" || name === "flashRange";
     const from = Number(result) >>> 0;
     if (writes && from > 1) this.#written.push([from, from + Number(args[1])]);
   }

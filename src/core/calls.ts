@@ -27,6 +27,7 @@ export interface CoreExports {
   busAdd(base: bigint, size: bigint, device: number): number;
   guestRange(address: bigint, size: number, write: number): number;
   romRange(offset: number, size: number): number;
+  flashRange(offset: number, size: number): number;
   htifWatch(tohost: bigint, fromhost: bigint): number;
   hartChanged(hart: number): void;
   jitEntry(region: number): bigint;

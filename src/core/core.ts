@@ -21,6 +21,8 @@ export interface CoreOptions {
   counted: boolean;
   /** Counted mode: instructions per tick of mtime. */
   tick: number;
+  /** There are flash chips, which take 64 MiB of address space from what RAM can have. Default: none. */
+  flash?: boolean;
   /** Default: the interpreter. */
   engine?: EngineName;
   /** How the JIT's modules are compiled. Default: at once, on this thread. */
@@ -36,8 +38,13 @@ const WASM_PAGE = 0x1_0000;
 const MAX_MEMORY = 0x1_0000_0000;
 
 /** Bytes of guest RAM that fit beside the core's own state in 4 GiB, a multiple of 1 MiB. */
-export function maxRam(abi: Abi): number {
-  return Math.floor((MAX_MEMORY - abi.RAM - abi.MROM_SIZE) / 0x10_0000) * 0x10_0000;
+export function maxRam(abi: Abi, flash = false): number {
+  return Math.floor((MAX_MEMORY - abi.RAM - beyondRam(abi, flash)) / 0x10_0000) * 0x10_0000;
+}
+
+/** Bytes of boot ROM and flash, which lie behind RAM. */
+function beyondRam(abi: Abi, flash: boolean): number {
+  return abi.MROM_SIZE + (flash ? abi.FLASH_SIZE : 0);
 }
 
 export class Core implements CoreParts {
@@ -69,11 +76,12 @@ export class Core implements CoreParts {
 
   static #single(module: WebAssembly.Module, options: CoreOptions, host: HostCalls): Core {
     const abi = layoutOf(module);
-    const limit = maxRam(abi);
+    const { flash = false } = options;
+    const limit = maxRam(abi, flash);
     if (options.ramSize > limit)
       throw new CoreError(`A guest can have at most ${limit / 0x10_0000} MiB of memory; give it less.`);
     let memory: WebAssembly.Memory;
-    const pages = Math.ceil((abi.RAM + options.ramSize + abi.MROM_SIZE) / WASM_PAGE);
+    const pages = Math.ceil((abi.RAM + options.ramSize + beyondRam(abi, flash)) / WASM_PAGE);
     try {
       memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     } catch {
@@ -94,6 +102,7 @@ export class Core implements CoreParts {
     const flags =
       (options.sbi ? abi.MF_SBI : 0) |
       (options.counted ? abi.MF_COUNTED : 0) |
+      (flash ? abi.MF_FLASH : 0) |
       (options.engine === "jit" ? abi.MF_JIT | (probeFeatures().relaxedMadd ? abi.MF_FMA : 0) : 0);
     if (!calls.init(options.harts, BigInt(options.ramBase), BigInt(options.ramSize), flags, options.tick))
       throw new CoreError("The core refuses this machine: check its number of harts and its memory.");

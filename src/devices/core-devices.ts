@@ -10,5 +10,6 @@ import { Syscon } from "./syscon.ts";
 import { Uart } from "./uart.ts";
 
 export function coreDevices(core: CoreAccess): Device[] {
-  return [new Syscon(core), new Rtc(core), new Aclint(core), new Plic(core), new Uart(core), new Pflash(core)];
+  const flash = [new Pflash(core, 0), new Pflash(core, 1)];
+  return [new Syscon(core), new Rtc(core), new Aclint(core), new Plic(core), new Uart(core), ...flash];
 }

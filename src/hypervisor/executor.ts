@@ -4,12 +4,16 @@
  * clocks and its event loop.
  */
 
+import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Entropy } from "../backends/entropy.ts";
+import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Nvram } from "../backends/nvram.ts";
 import { DebugSession } from "../debug/session.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
 import type { Profiler } from "../profile/profile.ts";
 import { Recorder } from "../profile/recorder.ts";
 import { restoreCell, saveCell } from "../snapshot/snapshot.ts";
+import { type Attached, attach, NOTHING_ATTACHED } from "./attach.ts";
 import {
   type Answer,
   type CellSpec,
@@ -28,6 +32,10 @@ export interface ExecutorHost {
   wallclock(): number;
   /** Random bytes for a cell; from a fixed sequence if it is to be deterministic. */
   entropy(deterministic: boolean): Entropy;
+  /** Opens what a machine is joined to. @throws what can't be opened, as one sentence */
+  openDisk(options: DiskOptions): Promise<Disk>;
+  openNetwork(options: NetworkOptions): Promise<Link>;
+  openNvram(path: string): Promise<Nvram>;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
   /** Calls back after some milliseconds. @returns cancels it */
@@ -38,6 +46,10 @@ export interface ExecutorHost {
 
 /** Milliseconds that a cell runs before others, and messages, have their turn. */
 const SLICE_MS = 5;
+/** While a disk is busy: its completion, which comes between two slices, is not to wait long. */
+const BUSY_SLICE_MS = 0.5;
+/** A disk that found no room on the host tries again so often. */
+const ROOM_MS = 3000;
 /** Output that may be on its way to the owner before the guest must wait, with MESSAGE_COST for each message. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024;
 /** Typed bytes go to the guest's door in pieces, since what is larger than the door never fits. */
@@ -62,6 +74,8 @@ interface Running {
   /** Sinks of commands that wait for the owner, by stream. */
   readonly waiting: Map<Stream, (() => void)[]>;
   debug: DebugSession | undefined;
+  /** Stands still until the host has room for what it writes; cancels the next try. */
+  stalled: (() => void) | undefined;
   /** If it is profiled. */
   readonly recorder: Recorder | undefined;
   profiler: Profiler | undefined;
@@ -71,6 +85,8 @@ export class Executor {
   readonly #wire: Wire<Report, Request>;
   readonly #host: ExecutorHost;
   readonly #cells = new Map<number, Running>();
+  /** Machines whose disks are being opened, and what they were asked meanwhile. */
+  readonly #opening = new Map<number, Request[]>();
   #scheduled = false;
   #cancelSleep: (() => void) | undefined;
 
@@ -83,6 +99,11 @@ export class Executor {
   #handle(message: Request): void {
     if (message.type === "create") {
       this.#create(message.vm, message.module, message.spec);
+      return;
+    }
+    const early = this.#opening.get(message.vm);
+    if (early) {
+      early.push(message);
       return;
     }
     const vm = this.#cells.get(message.vm);
@@ -107,6 +128,7 @@ export class Executor {
       switch (message.type) {
         case "start":
         case "resume":
+          if (vm.cell.stalled) vm.cell.retryDisks();
           if (vm.state === "ready" || vm.state === "paused") {
             vm.state = "running";
             if (vm.recorder) vm.profiler ??= this.#host.profiler?.();
@@ -129,11 +151,14 @@ export class Executor {
           this.#answer(vm, call, undefined);
           break;
         case "stop":
-          this.#cells.delete(vm.id);
+          this.#drop(vm);
           this.#profiled(vm);
           vm.debug?.ended();
           vm.cell.agent.close("The machine was stopped.");
-          this.#answer(vm, call, undefined);
+          this.#close(vm).then(
+            () => this.#answer(vm, call, undefined),
+            (error) => this.#refuse(vm.id, call, error),
+          );
           break;
         case "read": {
           const bytes = vm.cell.readMemory(message.address, message.length);
@@ -168,20 +193,40 @@ export class Executor {
   }
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
+    if (!spec.disks?.length && !spec.network && spec.nvram === undefined) {
+      this.#make(id, module, spec, NOTHING_ATTACHED);
+      return;
+    }
+    const early: Request[] = [];
+    this.#opening.set(id, early);
+    attach(spec, this.#host)
+      .then(
+        (attached) => this.#make(id, module, spec, attached),
+        (error) => this.#wire.post({ type: "failed", vm: id, ...described(error) }),
+      )
+      .finally(() => {
+        this.#opening.delete(id);
+        for (const message of early) this.#handle(message);
+      });
+  }
+
+  #make(id: number, module: WebAssembly.Module, spec: CellSpec, attached: Attached): void {
     let vm: Running | undefined;
     const recorder = spec.profiled ? new Recorder(() => vm!.cell.core) : undefined;
     try {
       const cell = new Cell(module, spec, {
+        ...attached,
         now: this.#host.now,
         wallclock: this.#host.wallclock,
         entropy: this.#host.entropy(spec.deterministic),
         console: (bytes) => vm && this.#output(vm, "console", bytes),
         wake: () => vm && this.#wake(vm),
+        stalled: (message) => vm && this.#stalled(vm, message),
+        flowing: () => vm && this.#flowing(vm),
         ...(recorder && { observe: recorder.observe }),
         ...(spec.traced ? { trace: (text: string) => vm && this.#trace(vm, text) } : {}),
       });
       cell.pause(); // its time begins with start
-      if (spec.snapshot) restoreCell(cell, spec.snapshot);
       vm = {
         id,
         spec,
@@ -194,14 +239,53 @@ export class Executor {
         typed: [],
         waiting: new Map(),
         debug: undefined,
+        stalled: undefined,
         recorder,
         profiler: undefined,
       };
+      if (spec.snapshot) restoreCell(cell, spec.snapshot);
       this.#cells.set(id, vm);
       this.#wire.post({ type: "created", vm: id });
     } catch (error) {
-      this.#wire.post({ type: "failed", vm: id, ...described(error) });
+      const failed = () => this.#wire.post({ type: "failed", vm: id, ...described(error) });
+      (vm ? vm.cell : attached).close().then(failed, failed);
     }
+  }
+
+  /** The host has no room for what the guest writes: it stands still, and is told of it once. */
+  #stalled(vm: Running, message: string): void {
+    if (!this.#cells.has(vm.id)) return;
+    if (!vm.stalled) {
+      vm.cell.pause();
+      this.#wire.post({ type: "paused", vm: vm.id, message });
+    }
+    vm.stalled?.();
+    vm.stalled = this.#host.later(ROOM_MS, () => vm.cell.retryDisks());
+  }
+
+  /** There is room again. */
+  #flowing(vm: Running): void {
+    vm.stalled?.();
+    vm.stalled = undefined;
+    if (!this.#cells.has(vm.id)) return;
+    this.#wire.post({ type: "resumed", vm: vm.id });
+    this.#resume(vm);
+  }
+
+  /** It runs no more. */
+  #drop(vm: Running): void {
+    this.#cells.delete(vm.id);
+    vm.stalled?.();
+    vm.stalled = undefined;
+  }
+
+  /** Puts its disks on stable storage and ends its links. @throws what a disk can't keep */
+  async #close(vm: Running): Promise<void> {
+    if (vm.cell.stalled) {
+      await vm.cell.close().catch(() => undefined);
+      throw new Error("What the guest wrote last found no room on the host and is lost.");
+    }
+    await vm.cell.close();
   }
 
   /** Runs a command; its output waits for the owner as the agent's sinks do. */
@@ -222,7 +306,7 @@ export class Executor {
 
   /** Lets its clock and its harts go on, unless its owner or a debugger holds them. */
   #resume(vm: Running): void {
-    if (vm.state !== "running" || vm.debug?.halted) return;
+    if (vm.state !== "running" || vm.debug?.halted || vm.stalled) return;
     vm.cell.resume();
     vm.idle = false;
     this.#schedule();
@@ -300,7 +384,7 @@ export class Executor {
   #turn(): void {
     let wake: number | undefined;
     for (const vm of this.#cells.values()) {
-      if (vm.state !== "running" || vm.debug?.halted || vm.outstanding > OUTPUT_LIMIT) continue;
+      if (vm.state !== "running" || vm.debug?.halted || vm.stalled || vm.outstanding > OUTPUT_LIMIT) continue;
       if (vm.idle && (vm.wakeAt === undefined || this.#host.now() < vm.wakeAt)) {
         wake = earlier(wake, vm.wakeAt);
         continue;
@@ -324,11 +408,12 @@ export class Executor {
     let result: ReturnType<Cell["slice"]>;
     const from = this.#host.now();
     try {
-      result = vm.cell.slice(SLICE_MS);
+      result = vm.cell.slice(vm.cell.busy ? BUSY_SLICE_MS : SLICE_MS);
     } catch (error) {
       // The host's fault, not the guest's: this cell alone is lost.
-      this.#cells.delete(vm.id);
-      this.#wire.post({ type: "failed", vm: vm.id, ...described(error) });
+      this.#drop(vm);
+      const failed = () => this.#wire.post({ type: "failed", vm: vm.id, ...described(error) });
+      this.#close(vm).then(failed, failed);
       return;
     }
     vm.busy += this.#host.now() - from;
@@ -349,11 +434,15 @@ export class Executor {
       return;
     }
     // Its memory goes with it.
-    this.#cells.delete(vm.id);
+    this.#drop(vm);
     this.#profiled(vm);
     vm.debug?.ended(exit);
     vm.cell.agent.close();
-    this.#wire.post({ type: "exit", vm: vm.id, exit, counters: counted(vm) });
+    const counters = counted(vm);
+    this.#close(vm).then(
+      () => this.#wire.post({ type: "exit", vm: vm.id, exit, counters }),
+      (error) => this.#wire.post({ type: "exit", vm: vm.id, exit, counters, lost: described(error).message }),
+    );
   }
 
   /** What was sampled of a cell that is at its end. */

@@ -18,6 +18,8 @@ export interface Exit {
   readonly code: number;
   /** Of "crash": pc, cause, registers and disassembly, some lines of text. */
   readonly report?: string;
+  /** What a disk could not keep at the end, one sentence. */
+  readonly lost?: string;
 }
 
 export interface MachineStats {
@@ -87,6 +89,13 @@ export interface MachineEvents {
   crash: (exit: Exit) => void;
   /** The guest has rebooted itself. */
   reset: () => void;
+  /**
+   * The host has no room for what the guest writes; `message` says where. The
+   * guest stands still and loses nothing: it goes on when there is room, for
+   * which it looks every few seconds and at `resume`.
+   */
+  paused: (message: string) => void;
+  resumed: () => void;
 }
 
 /** What of the process the statistics need. */
@@ -129,6 +138,8 @@ export class Machine {
     exit: new Set(),
     crash: new Set(),
     reset: new Set(),
+    paused: new Set(),
+    resumed: new Set(),
   };
   readonly #calls = new Map<number, { resolve: (value: Answer) => void; reject: (error: Error) => void }>();
   readonly #sinks = new Map<Stream, Sink>();
@@ -261,13 +272,17 @@ export class Machine {
     return (await this.#call({ type: "save" })) as Uint8Array;
   }
 
-  /** Ends the machine at once, as by pulling its plug. Fine to call when it has ended already. */
+  /** Ends the machine at once, as by pulling its plug; its disks are closed. Fine to call when it has ended already. */
   async stop(): Promise<void> {
     if (this.#state === "ended") return;
     this.#counters = (await this.#call({ type: "counters" }).catch(() => undefined)) as RunCounters | undefined;
     if (this.#exit) return;
-    await this.#call({ type: "stop" }).catch(() => undefined);
-    this.#end({ kind: "stopped", code: 0 });
+    // What is refused is the disks' end: the machine has stopped all the same.
+    const lost = await this.#call({ type: "stop" }).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    this.#end({ kind: "stopped", code: 0, ...(lost !== undefined && { lost }) });
   }
 
   /**
@@ -380,12 +395,18 @@ export class Machine {
           for (const listener of this.#events.reset) listener();
         });
         break;
+      case "paused":
+        for (const listener of this.#events.paused) listener(report.message);
+        break;
+      case "resumed":
+        for (const listener of this.#events.resumed) listener();
+        break;
       case "profile":
         this.#profile = report.profile;
         break;
       case "exit":
         this.#counters = report.counters;
-        this.#end(report.exit);
+        this.#end({ ...report.exit, ...(report.lost !== undefined && { lost: report.lost }) });
         break;
       case "failed":
         this.#end({ kind: "crash", code: 0, report: `The host failed: ${report.message}` });

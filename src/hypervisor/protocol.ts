@@ -3,11 +3,25 @@
  * Arrays that are sent belong to the receiver from then on.
  */
 
+import type { DiskOptions } from "../backends/disk.ts";
+import type { NetworkOptions } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, Exit } from "../machine/cell.ts";
 import type { GuestProfile } from "../profile/profile.ts";
 import type { Snapshot } from "../snapshot/format.ts";
+
+/** A disk of a machine. */
+export interface MachineDisk extends DiskOptions {
+  /** What the guest reads as its serial number, up to 20 bytes; default "disk0", "disk1"… */
+  readonly serial?: string;
+}
+
+/** The network of a machine. */
+export interface MachineNetwork extends NetworkOptions {
+  /** The guest's hardware address, as in "52:54:00:12:34:56", which is the default. */
+  readonly mac?: string;
+}
 
 /** What a cell is made from: a boot plan, or a snapshot (which fits the rest). */
 export interface CellSpec {
@@ -19,6 +33,12 @@ export interface CellSpec {
   readonly deterministic: boolean;
   readonly traced: boolean;
   readonly engine?: EngineName;
+  readonly disks?: readonly MachineDisk[];
+  readonly network?: MachineNetwork;
+  /** There are flash chips. */
+  readonly flash?: boolean;
+  /** The file that keeps what the second of their banks holds. */
+  readonly nvram?: string;
   /** Its executor's thread is sampled from the start to the end. */
   readonly profiled?: boolean;
 }
@@ -96,9 +116,19 @@ export type Report =
   /** What the debugger is told. */
   | { readonly type: "debug-output"; readonly vm: number; readonly bytes: Uint8Array }
   | { readonly type: "reset"; readonly vm: number }
+  /** The host has no room for what the guest writes: the guest stands still until there is. */
+  | { readonly type: "paused"; readonly vm: number; readonly message: string }
+  | { readonly type: "resumed"; readonly vm: number }
   /** Of a cell that is profiled, before it is said to be gone. */
   | { readonly type: "profile"; readonly vm: number; readonly profile: GuestProfile }
-  | { readonly type: "exit"; readonly vm: number; readonly exit: Exit; readonly counters: RunCounters };
+  /** `lost`: what a disk could not keep, one sentence. */
+  | {
+      readonly type: "exit";
+      readonly vm: number;
+      readonly exit: Exit;
+      readonly counters: RunCounters;
+      readonly lost?: string;
+    };
 
 /** The two ends of a wire between threads. */
 export interface Wire<Out, In> {

@@ -8,7 +8,7 @@ import { type DeviceTree, DtbError, readDtb, writeDtb } from "./dtb.ts";
 import { type Elf, ElfError, isElf, readElf } from "./elf.ts";
 import { buildFdt, type FdtOptions, setChosen } from "./fdt.ts";
 import { type Gunzip, ImageError, type KernelImage, readImage } from "./image.ts";
-import { MROM, RAM_BASE } from "./memory-map.ts";
+import { FLASH, MROM, RAM_BASE } from "./memory-map.ts";
 import { resetVector } from "./reset-vector.ts";
 
 /** A boot that can't be: the message says what is wrong and what to do. */
@@ -26,6 +26,12 @@ export interface BootOptions {
   initrd?: Uint8Array;
   /** The kernel's command line. */
   append?: string;
+  /**
+   * What the flash banks hold, 32 MiB each at most: firmware that starts in S-mode
+   * (in M-mode with `bios: "none"`), and its variables. With firmware there, kernel,
+   * initrd and command line are handed to it by fw_cfg.
+   */
+  flash?: FlashContents;
   /** A flattened device tree to use instead of the machine's own. */
   dtb?: Uint8Array;
   /** Bytes of RAM. */
@@ -36,6 +42,20 @@ export interface BootOptions {
   fdt?: Pick<FdtOptions, "extensions" | "mmu" | "rngSeed" | "virtioSlots">;
   /** For compressed kernels. */
   gunzip?: Gunzip;
+}
+
+export interface FlashContents {
+  /** Bank 0, which the guest can't change. */
+  readonly firmware?: Uint8Array;
+  /** Bank 1; erased where it ends. */
+  readonly variables?: Uint8Array;
+}
+
+/** What firmware in flash is given by fw_cfg. */
+export interface FirmwareItems {
+  readonly kernel?: Uint8Array;
+  readonly initrd?: Uint8Array;
+  readonly append?: string;
 }
 
 /** Bytes to put in RAM. */
@@ -68,6 +88,10 @@ export interface BootPlan {
   readonly harts: readonly HartEntry[];
   /** Where the device tree is; its bytes are among the loads. */
   readonly dtb: { address: number; bytes: Uint8Array };
+  /** There are flash chips, with these contents at first power-on. */
+  readonly flash?: FlashContents;
+  /** There is fw_cfg, with these. */
+  readonly firmwareItems?: FirmwareItems;
   /** HTIF's words, when the program that `bios: "none"` starts has them. */
   readonly tohost?: bigint;
   readonly fromhost?: bigint;
@@ -102,6 +126,9 @@ function plan(options: BootOptions): BootPlan {
   const { bios, memoryBytes } = options;
   const end = RAM_BASE + memoryBytes;
   if (bios !== "none" && bios !== "builtin" && bios.length === 0) throw new BootError("The firmware file is empty.");
+  const { flash } = options;
+  checkFlash(flash);
+  if (flash?.firmware) return planFlash(options, flash);
   const image = options.kernel ? readImage(options.kernel, memoryBytes, options.gunzip) : undefined;
   if (!image && typeof bios === "string")
     throw new BootError(
@@ -129,17 +156,60 @@ function plan(options: BootOptions): BootPlan {
   checkLoads(loads, memoryBytes);
 
   const tree = BigInt(dtb.address);
-  const harts = Array.from({ length: options.harts }, (_, i): HartEntry => {
-    if (bios === "builtin")
-      return { pc: kernel!.entry, privilege: 1, a0: BigInt(i), a1: tree, a2: 0n, started: i === 0 };
-    return { pc: BigInt(MROM.base), privilege: 3, a0: 0n, a1: 0n, a2: 0n, started: true };
-  });
+  const harts = startOf(options, kernel?.entry ?? 0n, tree);
   const first = bios === "none" ? kernel! : firmware;
   const rom = first
     ? resetVector({ entry: first.entry, dtb: tree, next: firmware ? (kernel?.entry ?? 0n) : 0n })
     : new Uint8Array();
   const elf = bios === "none" && image?.kind === "elf" ? image.elf : undefined;
-  return { loads, rom, harts, dtb, ...htif(elf) };
+  return { loads, rom, harts, dtb, ...(flash ? { flash } : {}), ...htif(elf) };
+}
+
+/** Firmware in flash runs first, or next after that in M-mode. */
+function planFlash(options: BootOptions, flash: FlashContents): BootPlan {
+  const { bios, memoryBytes } = options;
+  const firmware = typeof bios === "string" ? undefined : placeFirmware(bios);
+  const draft = makeTree(options, undefined);
+  const address = down(Math.min(RAM_BASE + memoryBytes, DTB_CEILING) - draft.length, MEGAPAGE);
+  const loads = [...(firmware?.loads ?? [])];
+  loads.push({ name: "device tree", address, bytes: draft, size: draft.length });
+  checkLoads(loads, memoryBytes);
+  const entry = BigInt(FLASH.base);
+  const tree = BigInt(address);
+  const rom =
+    bios === "builtin"
+      ? new Uint8Array()
+      : resetVector({ entry: firmware?.entry ?? entry, dtb: tree, next: firmware ? entry : 0n });
+  const { kernel, initrd, append } = options;
+  return {
+    loads,
+    rom,
+    harts: startOf(options, entry, tree),
+    dtb: { address, bytes: draft },
+    flash,
+    firmwareItems: { ...(kernel && { kernel }), ...(initrd && { initrd }), ...(append !== undefined && { append }) },
+  };
+}
+
+function checkFlash(flash: FlashContents | undefined): void {
+  for (const [what, bytes] of [
+    ["firmware", flash?.firmware],
+    ["variables", flash?.variables],
+  ] as const) {
+    if (bytes && bytes.length > FLASH.size / 2)
+      throw new BootError(
+        `The flash bank for ${what} has ${mib(FLASH.size / 2)} MiB and its file ${mib(bytes.length)}; give another file.`,
+      );
+  }
+}
+
+/** How harts start: in S-mode at `entry` above the built-in SBI, else in M-mode at the reset vector. */
+function startOf(options: BootOptions, entry: bigint, tree: bigint): HartEntry[] {
+  return Array.from({ length: options.harts }, (_, i): HartEntry => {
+    if (options.bios === "builtin")
+      return { pc: entry, privilege: 1, a0: BigInt(i), a1: tree, a2: 0n, started: i === 0 };
+    return { pc: BigInt(MROM.base), privilege: 3, a0: 0n, a1: 0n, a2: 0n, started: true };
+  });
 }
 
 interface Placed {

@@ -10,18 +10,17 @@ import { Core } from "../core/core.ts";
 import type { EngineName } from "../core/engine.ts";
 import { type Compile, compileLater, compileNow } from "../core/jit.ts";
 import { coreDevices } from "../devices/core-devices.ts";
-import type { Device, DeviceState } from "../devices/device.ts";
-import { ConsoleDevice } from "../devices/virtio/console/console.ts";
-import type { VirtioDevice } from "../devices/virtio/device.ts";
+import type { Device } from "../devices/device.ts";
+import { FwCfg } from "../devices/fw-cfg.ts";
 import { LinearGuestMemory } from "../devices/virtio/guest-memory.ts";
-import { EntropyDevice } from "../devices/virtio/rng/rng.ts";
-import { MmioTransport } from "../devices/virtio/transport-mmio.ts";
-import { AGENT_PORTS, CONTROL_PORT, ERR_PORT, GuestAgent, OUT_PORT } from "./agent.ts";
+import { CONTROL_PORT, ERR_PORT, GuestAgent, OUT_PORT } from "./agent.ts";
 import { BootError, type BootPlan } from "./boot.ts";
 import { crashReport } from "./crash.ts";
+import { Flash } from "./flash.ts";
 import { InputDoor, type InputEvent } from "./input.ts";
-import { busRegions, RAM_BASE, VIRTIO_SLOTS, virtioSlot } from "./memory-map.ts";
+import { busRegions, FW_CFG_INDEX, RAM_BASE } from "./memory-map.ts";
 import { Tracer } from "./trace.ts";
+import { type Attachments, VirtioDevices } from "./virtio.ts";
 
 export interface CellOptions {
   /** Bytes of RAM; a multiple of 4096. */
@@ -33,12 +32,14 @@ export interface CellOptions {
   readonly sbi: boolean;
   /** Time is counted from instructions retired, and the same inputs give the same run. */
   readonly deterministic: boolean;
+  /** There are flash chips; a boot plan says what they hold. */
+  readonly flash?: boolean;
   /** Default: the interpreter. */
   readonly engine?: EngineName;
 }
 
 /** What a cell needs from its host. */
-export interface CellHost {
+export interface CellHost extends Attachments {
   /** Milliseconds from any fixed point, never going back. */
   now(): number;
   /** Nanoseconds since 1970. */
@@ -48,6 +49,9 @@ export interface CellHost {
   console(bytes: Uint8Array): void;
   /** Input has come in: an idle cell has something to do. */
   wake?(): void;
+  /** A disk's host has no room: the guest is to stand still until `flowing`. `message` is one sentence. */
+  stalled?(message: string): void;
+  flowing?(): void;
   /** Lines of the execution trace, if it is traced. */
   trace?(text: string): void;
   /** How the JIT's modules are compiled; a deterministic machine's at once unless told, others' while they run on. */
@@ -112,9 +116,6 @@ const QUANTUM_SMP = 20_000;
 const INSTRUCTIONS_PER_TICK = 10;
 const TICKS_PER_MS = 10_000;
 
-const RNG_SLOT = 0;
-const CONSOLE_SLOT = 1;
-
 export class Cell {
   readonly core: Core;
   readonly door = new InputDoor();
@@ -125,9 +126,9 @@ export class Cell {
   debugger: DebugRounds | undefined;
   readonly #host: CellHost;
   readonly #devices: Device[];
-  readonly #transports: MmioTransport[];
-  readonly #rng: EntropyDevice;
-  readonly #console: ConsoleDevice;
+  readonly #virtio: VirtioDevices;
+  readonly #fwCfg: FwCfg;
+  readonly #flash: Flash | undefined;
   readonly #tracer: Tracer | undefined;
   /** Host's milliseconds at the guest's time 0, moved on by every pause. */
   #epoch: number;
@@ -139,7 +140,7 @@ export class Cell {
   /** What was counted before the last reset. */
   #earlier: CellCounters | undefined;
 
-  /** @throws CoreError, BootError */
+  /** @throws CoreError, BootError, AttachmentError */
   constructor(module: WebAssembly.Module, options: CellOptions, host: CellHost) {
     this.options = options;
     this.#host = host;
@@ -157,42 +158,46 @@ export class Cell {
         sbi: options.sbi,
         counted: options.deterministic,
         tick: INSTRUCTIONS_PER_TICK,
+        flash: options.flash ?? false,
         engine: options.engine ?? "interpreter",
         compile: host.compile ?? (options.deterministic ? compileNow : compileLater),
       },
       {
         ticks: () => Math.max(0, (host.now() - this.#epoch) * TICKS_PER_MS),
         wallclock: () => host.wallclock(),
-        mmioRead: (device, offset, size) => this.#transport(device)?.read(offset, size) ?? 0n,
-        mmioWrite: (device, offset, size, value) => this.#transport(device)?.write(offset, size, value),
+        mmioRead: (device, offset, size) => {
+          const index = device - this.core.abi.DEV_ID_HOST;
+          return index === FW_CFG_INDEX ? this.#fwCfg.read(offset, size) : this.#virtio.read(index, offset, size);
+        },
+        mmioWrite: (device, offset, size, value) => {
+          const index = device - this.core.abi.DEV_ID_HOST;
+          if (index === FW_CFG_INDEX) this.#fwCfg.write(offset, size, value);
+          else this.#virtio.write(index, offset, size, value);
+        },
         ...(host.observe && { observe: host.observe }),
       },
     );
     const { calls, abi, memory } = this.core;
     const dma = new LinearGuestMemory(() => memory.buffer, calls.guestRange);
-    this.#rng = new EntropyDevice(dma, (length) =>
-      host.entropy.submit(length, (bytes) => this.door.push({ kind: "entropy", device: RNG_SLOT, bytes })),
-    );
-    this.#console = new ConsoleDevice(dma, AGENT_PORTS, (event) => this.door.push({ ...event, device: CONSOLE_SLOT }));
-    const bySlot = new Map<number, VirtioDevice>([
-      [RNG_SLOT, this.#rng],
-      [CONSOLE_SLOT, this.#console],
-    ]);
-    this.#transports = Array.from({ length: VIRTIO_SLOTS }, (_, slot) => {
-      const { irq } = virtioSlot(slot);
-      return new MmioTransport(`virtio${slot}`, bySlot.get(slot), (level) => calls.plicSetLine(irq, level ? 1 : 0));
+    this.#virtio = new VirtioDevices(dma, this.door, host, {
+      entropy: host.entropy,
+      inOrder: options.deterministic,
+      stalled: (message) => host.stalled?.(message),
+      flowing: () => host.flowing?.(),
+      setInterrupt: (source, level) => calls.plicSetLine(source, level ? 1 : 0),
     });
-    this.#devices = [...coreDevices({ memory, abi }), ...this.#transports.map(asDevice)];
-    this.agent = new GuestAgent({
-      control: this.#console.port(CONTROL_PORT)!,
-      out: this.#console.port(OUT_PORT)!,
-      err: this.#console.port(ERR_PORT)!,
-    });
+    this.#fwCfg = new FwCfg(dma, { harts: options.harts, ...options.boot?.firmwareItems });
+    this.#devices = [...coreDevices({ memory, abi }), ...this.#virtio.devices, this.#fwCfg];
+    const port = (name: string) => this.#virtio.console.port(name)!;
+    this.agent = new GuestAgent({ control: port(CONTROL_PORT), out: port(OUT_PORT), err: port(ERR_PORT) });
     for (const region of busRegions(abi as never)) {
       if (!calls.busAdd(BigInt(region.base), BigInt(region.size), region.device))
         throw new Error(`the bus refuses a region at 0x${region.base.toString(16)}`);
     }
     this.#tracer = host.trace ? new Tracer(this.core, options.harts, (text) => host.trace!(text)) : undefined;
+    this.#flash = options.flash ? new Flash(this.core, host.nvram) : undefined;
+    // Once: it keeps what it holds when the machine is reset.
+    if (options.boot?.flash) this.#flash?.fill(options.boot.flash);
     this.#load();
   }
 
@@ -245,15 +250,23 @@ export class Cell {
 
   /** Delivers input and runs a round. @returns whether no hart has anything to do, or how it ended */
   #step(): boolean | SliceResult {
+    // Counted time stands still until disks have done what they were asked.
+    if (this.options.deterministic && (this.busy || this.stalled)) return { state: "idle", nanoseconds: undefined };
     this.#pushed = false;
-    if (this.door.pending) this.door.deliver(this.retired, (event) => this.#accept(event));
+    this.#deliver();
     const rounds = this.debugger ?? this.#tracer;
     const idle = rounds ? rounds.round(this.#quantum) : this.#round();
     this.#drainConsole();
+    this.#flash?.look();
     const exit = this.#exit();
     if (exit) return { state: "exit", exit };
     if (idle === "stopped") return { state: "stopped" };
-    return idle && !this.#pushed;
+    // What waited for the guest to make room is delivered before it sleeps.
+    return idle && !this.#pushed && !this.#deliver();
+  }
+
+  #deliver(): boolean {
+    return this.door.pending && this.door.deliver(this.retired, (event) => this.#accept(event));
   }
 
   /** Stops the guest's clock; it doesn't see the time until `resume`. */
@@ -276,7 +289,29 @@ export class Cell {
   restored(clock: number, agentReady: boolean): void {
     this.#epoch = (this.#pausedAt ?? this.#host.now()) - clock;
     if (agentReady) this.agent.assumeReady();
-    this.#rng.restart();
+    this.#virtio.restart();
+  }
+
+  /** Whether a disk's completion is to be expected. */
+  get busy(): boolean {
+    return this.#virtio.busy;
+  }
+
+  /** Whether a disk waits for room on the host. */
+  get stalled(): boolean {
+    return this.#virtio.stalled;
+  }
+
+  /** Tries again what waits for room on the host. */
+  retryDisks(): void {
+    this.#virtio.retry();
+  }
+
+  /** Ends what it is joined to: disks are put on stable storage. It is not to be run again. @throws what a disk says */
+  async close(): Promise<void> {
+    const closed = await Promise.allSettled([this.#virtio.close(), this.#host.nvram?.close()]);
+    const failed = closed.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
   }
 
   /** Whether it can be powered off and on. */
@@ -288,7 +323,8 @@ export class Cell {
   reset(): void {
     this.#earlier = this.counters();
     this.core.calls.resetAll();
-    for (const transport of this.#transports) transport.reset();
+    this.#virtio.reset();
+    this.#fwCfg.reset();
     this.#load();
   }
 
@@ -350,10 +386,6 @@ export class Cell {
     return idle;
   }
 
-  #transport(device: number): MmioTransport | undefined {
-    return this.#transports[device - this.core.abi.DEV_ID_HOST];
-  }
-
   #accept(event: InputEvent): boolean | number {
     switch (event.kind) {
       case "terminal": {
@@ -361,14 +393,10 @@ export class Cell {
         while (taken < event.bytes.length && this.core.calls.uartReceive(event.bytes[taken]!)) taken++;
         return taken;
       }
-      case "port":
-      case "port-credit":
-      case "port-open":
-        return this.#console.accept(event);
-      case "entropy":
-        return this.#rng.accept(event.bytes);
+      case "clock":
+        return true; // this machine has its own
       default:
-        return true; // no such device on this machine
+        return this.#virtio.accept(event);
     }
   }
 
@@ -440,13 +468,4 @@ export class Cell {
       );
     return at;
   }
-}
-
-/** A virtio window as a device of the machine. */
-function asDevice(transport: MmioTransport): Device {
-  return {
-    name: transport.name,
-    save: () => transport.save() as unknown as DeviceState,
-    load: (state) => transport.load(state),
-  };
 }

@@ -4,6 +4,7 @@ import { cells, cells64, type DeviceTree, type DtNode, findNode, node, strings }
 import {
   CLINT,
   FLASH,
+  FW_CFG,
   PLIC,
   PLIC_SOURCES,
   RAM_BASE,
@@ -176,6 +177,11 @@ export function buildFdt(options: FdtOptions): DeviceTree {
         compatible: strings("cfi-flash"),
         reg: cells64(FLASH.base, bank, FLASH.base + bank, bank),
         "bank-width": cells(4),
+      }),
+      node(`fw-cfg@${hex(FW_CFG.base)}`, {
+        compatible: strings("qemu,fw-cfg-mmio"),
+        reg: cells64(FW_CFG.base, FW_CFG.size),
+        "dma-coherent": new Uint8Array(),
       }),
       syscon("poweroff", 0x5555),
       syscon("reboot", 0x7777),

@@ -84,14 +84,13 @@ export class InputDoor {
   /**
    * Delivers what waits, in each channel until `apply` refuses.
    * @param instret instructions retired
+   * @returns whether anything was taken
    * @throws InputError if a replay has left its log
    */
-  deliver(instret: bigint, apply: ApplyInput): void {
-    if (this.#replay) {
-      this.#deliverLog(this.#replay, instret, apply);
-      return;
-    }
-    if (this.#waiting === 0) return;
+  deliver(instret: bigint, apply: ApplyInput): boolean {
+    if (this.#replay) return this.#deliverLog(this.#replay, instret, apply);
+    if (this.#waiting === 0) return false;
+    let any = false;
     // What `apply` causes to be pushed is for the next delivery.
     for (const [key, queue] of [...this.#channels]) {
       const count = queue.length;
@@ -100,6 +99,7 @@ export class InputDoor {
         const event = queue[done]!;
         const taken = apply(event);
         if (taken === false || taken === 0) break;
+        any = true;
         const whole = taken === true || !("bytes" in event) || taken >= event.bytes.length;
         this.#waiting -= whole ? cost(event) : taken;
         if (whole) {
@@ -114,6 +114,7 @@ export class InputDoor {
       if (done === queue.length) this.#channels.delete(key);
       else queue.splice(0, done);
     }
+    return any;
   }
 
   /** Begins a recording, in which every delivery from now on is kept. @param limit the log's size, as of `limit` above */
@@ -134,8 +135,9 @@ export class InputDoor {
     return log;
   }
 
-  #deliverLog(replay: { readonly log: InputLog; next: number }, instret: bigint, apply: ApplyInput): void {
+  #deliverLog(replay: { readonly log: InputLog; next: number }, instret: bigint, apply: ApplyInput): boolean {
     const { entries, end } = replay.log;
+    const from = replay.next;
     for (let entry = entries[replay.next]; entry && entry.at <= instret; entry = entries[replay.next]) {
       const { at, event } = entry;
       if (at < instret) {
@@ -150,6 +152,7 @@ export class InputDoor {
       );
     }
     if (instret > end) throw new InputError(`The log ends at instruction ${end}; a replay can't go on after it.`);
+    return replay.next > from;
   }
 }
 

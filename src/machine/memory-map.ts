@@ -20,7 +20,8 @@ export const PLIC: Range = { base: 0xc00_0000, size: 0x60_0000 };
 export const UART: Range = { base: 0x1000_0000, size: 0x100 };
 /** The first of VIRTIO_SLOTS windows, VIRTIO.size apart. */
 export const VIRTIO: Range = { base: 0x1000_1000, size: 0x1000 };
-/** Two banks of half this size. */
+export const FW_CFG: Range = { base: 0x1010_0000, size: 0x18 };
+/** Two banks of half this size: firmware, and its variables. */
 export const FLASH: Range = { base: 0x2000_0000, size: 0x400_0000 };
 /** Reserved: PCI Express configuration space. */
 export const PCIE_ECAM: Range = { base: 0x3000_0000, size: 0x1000_0000 };
@@ -66,7 +67,10 @@ export interface DeviceIds {
   readonly DEV_ID_HOST: number;
 }
 
-/** Every region that the core's bus must know. Virtio slot n has id DEV_ID_HOST + n. */
+/** Behind DEV_ID_HOST: virtio slot n is n. */
+export const FW_CFG_INDEX = 32;
+
+/** Every region that the core's bus must know. Devices of the host have ids from DEV_ID_HOST on. */
 export function busRegions(ids: DeviceIds): BusRegion[] {
   const regions: BusRegion[] = [
     { ...TEST, device: ids.DEV_ID_SYSCON },
@@ -75,6 +79,7 @@ export function busRegions(ids: DeviceIds): BusRegion[] {
     { ...PLIC, device: ids.DEV_ID_PLIC },
     { ...UART, device: ids.DEV_ID_UART },
     { ...FLASH, device: ids.DEV_ID_PFLASH },
+    { ...FW_CFG, device: ids.DEV_ID_HOST + FW_CFG_INDEX },
   ];
   for (let slot = 0; slot < VIRTIO_SLOTS; slot++) {
     const { base, size } = virtioSlot(slot);

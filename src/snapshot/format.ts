@@ -5,10 +5,11 @@
  */
 
 import type { DeviceState, StateValue } from "../devices/device.ts";
+import { FLASH } from "../machine/memory-map.ts";
 
 export const PAGE = 4096;
 const MAGIC = "WARDIAN1";
-const FORMAT = 1;
+const FORMAT = 2;
 const FIXED = MAGIC.length + 12;
 /** Far more than any header; a longer one isn't ours. */
 const MAX_HEADER = 64 * 1024 * 1024;
@@ -23,6 +24,8 @@ export interface SnapshotHeader {
   readonly harts: number;
   readonly sbi: boolean;
   readonly deterministic: boolean;
+  /** It has flash chips, whose pages come behind those of RAM. */
+  readonly flash: boolean;
   /** Milliseconds of real guest time; 0 in counted mode, where harts know. */
   readonly clock: number;
   /** The guest's agent had said that it listens. */
@@ -36,7 +39,7 @@ export interface SnapshotHeader {
 
 export interface Snapshot {
   readonly header: SnapshotHeader;
-  /** Page numbers in RAM, ascending; then their bytes in the same order. */
+  /** Page numbers in RAM, then in flash, ascending; then their bytes in the same order. */
   readonly numbers: Uint32Array;
   readonly pages: Uint8Array;
 }
@@ -72,10 +75,11 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
   const at = FIXED + length + ((4 - ((FIXED + length) & 3)) & 3);
   if (length > MAX_HEADER || at + count * (4 + PAGE) !== bytes.length) throw damaged("its length is wrong");
   const header = checkHeader(parse(bytes.subarray(FIXED, FIXED + length)));
+  const limit = (header.memoryBytes + (header.flash ? FLASH.size : 0)) / PAGE;
   const numbers = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
     const n = view.getUint32(at + i * 4, true);
-    if (n >= header.memoryBytes / PAGE || (i > 0 && n <= numbers[i - 1]!)) throw damaged("its pages are out of order");
+    if (n >= limit || (i > 0 && n <= numbers[i - 1]!)) throw damaged("its pages are out of order");
     numbers[i] = n;
   }
   return { header, numbers, pages: bytes.subarray(at + count * 4) };
@@ -120,6 +124,7 @@ function checkHeader(value: unknown): SnapshotHeader {
     Number.isInteger(harts) &&
     typeof sbi === "boolean" &&
     typeof deterministic === "boolean" &&
+    typeof header.flash === "boolean" &&
     typeof agentReady === "boolean" &&
     typeof clock === "number" &&
     clock >= 0 &&

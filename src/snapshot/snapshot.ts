@@ -43,6 +43,7 @@ export function saveCell(cell: Cell): Uint8Array<ArrayBuffer> {
       harts: options.harts,
       sbi: options.sbi,
       deterministic: options.deterministic,
+      flash: options.flash ?? false,
       clock: options.deterministic ? 0 : cell.clock,
       agentReady: cell.agent.ready,
       machine: machineState(cell).save(),
@@ -64,8 +65,13 @@ export function restoreCell(cell: Cell, snapshot: Snapshot): void {
   const { header, numbers, pages } = snapshot;
   const { core } = cell;
   if (header.rom.length > core.abi.MROM_SIZE) throw damaged("its boot ROM is too large");
-  for (let i = 0; i < numbers.length; i++)
-    cell.writeMemory(BigInt(RAM_BASE + numbers[i]! * PAGE), pages.subarray(i * PAGE, (i + 1) * PAGE));
+  const ramPages = header.memoryBytes / PAGE;
+  for (let i = 0; i < numbers.length; i++) {
+    const page = pages.subarray(i * PAGE, (i + 1) * PAGE);
+    const number = numbers[i]!;
+    if (number < ramPages) cell.writeMemory(BigInt(RAM_BASE + number * PAGE), page);
+    else core.bytes.set(page, flashAt(cell) + (number - ramPages) * PAGE);
+  }
   core.bytes.set(header.rom, core.calls.romRange(0, core.abi.MROM_SIZE) >>> 0);
   try {
     const machine = machineState(cell);
@@ -86,6 +92,13 @@ export function restoreCell(cell: Cell, snapshot: Snapshot): void {
   cell.restored(header.clock, header.agentReady);
 }
 
+/** Linear address of the flash banks. */
+function flashAt({ core }: Cell): number {
+  const at = core.calls.flashRange(0, core.abi.FLASH_SIZE) >>> 0;
+  if (at === 0) throw damaged("it has pages of flash, and its machine has none");
+  return at;
+}
+
 /** HTIF's words are watched again. */
 function watch(cell: Cell): void {
   const { core } = cell;
@@ -94,19 +107,26 @@ function watch(cell: Cell): void {
   if (tohost !== 0n && !core.calls.htifWatch(tohost, fromhost)) throw damaged("its tohost is not in RAM");
 }
 
-/** Pages that anything was written to, less those that are zero all the same. */
+/** Pages of RAM that anything was written to, and of flash, less those that are zero. Flash comes behind RAM. */
 function writtenPages(cell: Cell): Pick<Snapshot, "numbers" | "pages"> {
   const { core, options } = cell;
   const { abi } = core;
   const count = options.memoryBytes / PAGE;
-  const words = new BigUint64Array(core.memory.buffer, abi.RAM, options.memoryBytes / 8);
   const numbers: number[] = [];
-  for (let n = 0; n < count; n++) {
-    if (core.bytes[abi.FRAMES! + n]! & abi.FRAME_DIRTY! && !isZero(words, n * (PAGE / 8))) numbers.push(n);
-  }
+  const sources: number[] = [];
+  const look = (from: number, pages: number, first: number, wanted: (page: number) => boolean): void => {
+    const words = new BigUint64Array(core.memory.buffer, from, (pages * PAGE) / 8);
+    for (let n = 0; n < pages; n++) {
+      if (!wanted(n) || isZero(words, n * (PAGE / 8))) continue;
+      numbers.push(first + n);
+      sources.push(from + n * PAGE);
+    }
+  };
+  look(abi.RAM, count, 0, (n) => (core.bytes[abi.FRAMES! + n]! & abi.FRAME_DIRTY!) !== 0);
+  if (options.flash) look(flashAt(cell), abi.FLASH_SIZE / PAGE, count, () => true);
   const pages = new Uint8Array(numbers.length * PAGE);
-  numbers.forEach((n, i) => {
-    pages.set(core.bytes.subarray(abi.RAM + n * PAGE, abi.RAM + (n + 1) * PAGE), i * PAGE);
+  sources.forEach((from, i) => {
+    pages.set(core.bytes.subarray(from, from + PAGE), i * PAGE);
   });
   return { numbers: Uint32Array.from(numbers), pages };
 }

@@ -6,6 +6,8 @@ import { Executor } from "../../src/hypervisor/executor.ts";
 import { type CellSpec, MESSAGE_COST, type Report, type Request, type Wire } from "../../src/hypervisor/protocol.ts";
 import { planBoot } from "../../src/machine/boot.ts";
 import { coreModule } from "../support/core.ts";
+import { MemoryDisk } from "../support/disk.ts";
+import { WireEnd } from "../support/network.ts";
 import { adder, busy, echo, finish, HOSTILE, idle } from "./guests.ts";
 
 const MEMORY = 4 << 20;
@@ -40,6 +42,9 @@ class Bench {
       now: () => performance.now(),
       wallclock: () => Date.now() * 1e6,
       entropy: () => systemEntropy,
+      openDisk: async () => new MemoryDisk(),
+      openNvram: () => Promise.reject(new Error("there is none")),
+      openNetwork: async () => new WireEnd(),
       soon: (callback) => setImmediate(callback),
       later: (milliseconds, callback) => {
         const timer = setTimeout(callback, milliseconds);

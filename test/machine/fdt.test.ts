@@ -75,7 +75,6 @@ function flatten(tree: DeviceTree): Map<string, Map<string, string>> {
 /** What differs from QEMU, and why. */
 const NODES_ONLY_THERE = [
   /^\/pmu$/, // no event counters yet
-  /^\/fw-cfg@/, // QEMU's own
   /^\/platform-bus@/, // QEMU's own
   /^\/soc\/pci@/, // not built yet
 ];

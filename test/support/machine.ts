@@ -21,6 +21,8 @@ export interface MachineOptions {
   tick?: number;
   /** Board `virt`'s devices at their usual addresses. */
   devices?: boolean;
+  /** Chips in the flash windows, blank. */
+  flash?: boolean;
   /** Default: see testEngine. What the JIT can translate it does at once. */
   engine?: EngineName;
   /** How the JIT's modules are compiled. */
@@ -49,6 +51,7 @@ export class TestMachine {
         sbi: options.sbi ?? false,
         counted: options.counted ?? true,
         tick: options.tick ?? 1,
+        flash: options.flash ?? false,
         engine,
         ...(options.compile ? { compile: options.compile } : {}),
       },

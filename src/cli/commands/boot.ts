@@ -1,8 +1,8 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
 import { OutputFile, writeWhole } from "../../host/node/files.ts";
-import { Machine, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
-import { OK } from "../exit.ts";
+import { Machine, type MachineNetwork, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
+import { CliError, OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
 import type { BootFlags, RunFlags } from "../program.ts";
 import { StepProgress } from "../progress.ts";
@@ -107,8 +107,22 @@ async function listenForGdb(machine: Machine, port: number, wait: boolean): Prom
   }
 }
 
-function restoreOptions({ engine }: RunFlags, trace: OutputFile | undefined): RestoreOptions {
-  return { ...(engine && { engine }), ...(trace && { trace: traceInto(trace) }) };
+function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): RestoreOptions {
+  const { engine } = flags;
+  return { ...(engine && { engine }), ...(trace && { trace: traceInto(trace) }), ...joined(flags) };
+}
+
+/** What the machine is joined to. */
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram"> {
+  const { disk, nvram, net, forward, netAllow, netDeny, capture } = flags;
+  const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
+  const given = Object.entries(details).filter(([, value]) => value !== undefined);
+  if (net === "none" && given.length > 0)
+    throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
+  // Who speaks of it wants one.
+  const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
+  const kept = { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }) };
+  return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
 }
 
 /** A trace that waits for its file. */
@@ -128,14 +142,19 @@ export async function makeMachine(
   more: MachineOptions = {},
 ): Promise<Machine> {
   const progress = new StepProgress();
-  const name = image ?? (flags.kernel === undefined ? DEFAULT_IMAGE : undefined);
-  const { kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror } = flags;
-  const given = { image: name, kernel, initrd, append, bios, memory, harts, dtb, deterministic, engine, mirror };
+  // Firmware in flash finds what it boots by itself.
+  const alone = flags.kernel !== undefined || flags.flash !== undefined;
+  const name = image ?? (alone ? undefined : DEFAULT_IMAGE);
+  const { kernel, initrd, append, bios, flash, nvramTemplate, memory, harts, dtb, deterministic, engine, mirror } =
+    flags;
+  const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),
     signal,
     ...(trace && { trace: traceInto(trace) }),
+    ...joined(flags),
     ...more,
   };
   try {

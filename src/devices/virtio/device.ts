@@ -33,10 +33,11 @@ export interface Notifier {
 
 /**
  * What a device does with one available buffer: the number of bytes that it
- * wrote, and the buffer is returned to the driver; or "hold": the buffer stays
- * available; or the outcome of an access that failed.
+ * wrote, and the buffer is returned to the driver; or "taken": it returns it
+ * later, by `complete`; or "hold": the buffer stays available; or the outcome of
+ * an access that failed.
  */
-export type Step = number | "hold" | "wait" | "fault";
+export type Step = number | "taken" | "hold" | "wait" | "fault";
 
 export abstract class VirtioDevice {
   /** For messages and snapshots, such as "console". */
@@ -231,6 +232,10 @@ export abstract class VirtioDevice {
       }
       const result = step(chain);
       if (result === "hold") break;
+      if (result === "taken") {
+        queue.take();
+        continue;
+      }
       const finished = typeof result === "number" ? queue.finish(chain, result) : result;
       if (finished !== "done") {
         stopped = finished === "wait" ? "wait" : "broken";
@@ -241,6 +246,48 @@ export abstract class VirtioDevice {
     else if (stopped === "broken") this.fail();
     if (queue.takeSignal()) this.#notifier?.queueUsed(index);
     return stopped;
+  }
+
+  /**
+   * Takes buffers, at most `most`, until they have room for `length` bytes; each
+   * is to be returned by `complete` or `putBack`.
+   * @returns nothing, and none is taken, if there aren't enough
+   */
+  protected gather(index: number, length: number, most: number): Chain[] | undefined {
+    const queue = this.queues[index]!;
+    const chains: Chain[] = [];
+    let room = 0;
+    while (room < length && chains.length < most) {
+      const chain = queue.peek();
+      const state = chain === "empty" ? queue.rearm() : chain;
+      if (typeof chain !== "string") {
+        queue.take();
+        chains.push(chain);
+        room += chain.writableLength;
+      } else if (state !== "again") {
+        if (state === "broken") this.fail();
+        this.putBack(index, chains.length);
+        return undefined;
+      }
+    }
+    return chains;
+  }
+
+  /** Makes the last `count` taken buffers available again. */
+  protected putBack(index: number, count: number): void {
+    this.queues[index]!.untake(count);
+  }
+
+  /**
+   * Returns a buffer that was taken, and tells the driver if it wants to know.
+   * @returns "wait": nothing has been done, and it is to be tried again
+   */
+  protected complete(index: number, head: number, written: number): "done" | "wait" | "broken" {
+    const queue = this.queues[index]!;
+    const result = queue.put(head, written);
+    if (result === "broken" && queue.ready) this.fail();
+    if (queue.takeSignal()) this.#notifier?.queueUsed(index);
+    return result;
   }
 
   /** The configuration space has changed, and the driver should look. */

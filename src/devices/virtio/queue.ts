@@ -105,10 +105,14 @@ export class Virtqueue {
     if (waiting > this.size) return this.#break("the available ring's index is more than a queue ahead");
     const used = this.#used();
     if (typeof used === "string") return used;
+    return this.chain(get16(available, 4 + 2 * (this.#nextAvail & (this.size - 1))));
+  }
+
+  /** The buffer that begins at this descriptor, as the table has it now. */
+  chain(head: number): Chain | "wait" | "broken" {
     const table = this.#memory.view(this.#descriptorArea, 16 * this.size, false);
     if (table === "wait") return table;
     if (table === "fault") return this.#break("the descriptor table is outside memory");
-    const head = get16(available, 4 + 2 * (this.#nextAvail & (this.size - 1)));
     const chain = readChain(this.#memory, table, head, this.indirect);
     return chain instanceof Broken ? this.#break(chain.reason) : chain;
   }
@@ -116,6 +120,11 @@ export class Virtqueue {
   /** Takes the buffer that `peek` gave, for a device that completes it later, in any order, by `put`. */
   take(): void {
     this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
+  }
+
+  /** Makes the last `count` taken buffers available again. */
+  untake(count: number): void {
+    this.#nextAvail = (this.#nextAvail - count) & 0xffff;
   }
 
   /**

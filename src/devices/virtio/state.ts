@@ -71,6 +71,11 @@ export class StateReader {
     return this.#fail(`needs an unsigned 64-bit integer as "${this.#prefix}${field}"`);
   }
 
+  /** Refuses the state for a reason of the device's own, which ends with what to do. */
+  refuse(why: string): never {
+    throw new DeviceStateError(`The saved state of ${this.#device} ${why}.`);
+  }
+
   #get(field: string): unknown {
     const name = this.#prefix + field;
     return Object.hasOwn(this.#state, name) ? this.#state[name] : undefined;

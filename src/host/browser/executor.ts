@@ -15,6 +15,9 @@ const wire: Wire<Report, Request> = {
 new Executor(wire, {
   now: () => performance.now(),
   wallclock: () => wallNow() * 1e6,
+  openDisk: async () => Promise.reject(new Error("Disks can't be opened in a page yet; boot a kernel and an initrd.")),
+  openNvram: async () => Promise.reject(new Error("A page has nowhere to keep NVRAM yet; leave it out.")),
+  openNetwork: async () => Promise.reject(new Error("A page has no network for guests yet; leave it out.")),
   entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
   soon: turns(),
   later: sleeper(),

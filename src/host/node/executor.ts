@@ -3,7 +3,10 @@
 import { parentPort } from "node:worker_threads";
 import { Executor } from "../../hypervisor/executor.ts";
 import type { Report, Request, Wire } from "../../hypervisor/protocol.ts";
+import { openDisk } from "./disk.ts";
 import { fixedEntropy, systemEntropy } from "./entropy.ts";
+import { openNetwork } from "./network.ts";
+import { openNvram } from "./nvram.ts";
 import { startProfiler } from "./profiler.ts";
 
 const port = parentPort;
@@ -19,6 +22,9 @@ if (port) {
     // Date.now has a grain of a millisecond; between two of its steps the monotonic clock goes on.
     wallclock: () => wallNow(start) * 1e6,
     entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
+    openDisk,
+    openNetwork,
+    openNvram,
     profiler: startProfiler,
     soon: (callback) => setImmediate(callback),
     later: (milliseconds, callback) => {

@@ -1,0 +1,66 @@
+/** Opens what a machine is joined to, all of it or nothing. */
+
+import type { Disk, DiskOptions } from "../backends/disk.ts";
+import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Nvram } from "../backends/nvram.ts";
+import { AttachmentError, type Attachments } from "../machine/virtio.ts";
+import type { CellSpec, MachineDisk, MachineNetwork } from "./protocol.ts";
+
+export interface Opener {
+  openDisk(options: DiskOptions): Promise<Disk>;
+  openNetwork(options: NetworkOptions): Promise<Link>;
+  openNvram(path: string): Promise<Nvram>;
+}
+
+export interface Attached extends Attachments {
+  /** Closes everything, for a machine that could not be made. */
+  close(): Promise<void>;
+}
+
+export const NOTHING_ATTACHED: Attached = { close: async () => {} };
+
+const DEFAULT_MAC = "52:54:00:12:34:56";
+
+/** @throws what can't be opened, as one sentence; then nothing is left open */
+export async function attach({ disks = [], network, nvram: path }: CellSpec, opener: Opener): Promise<Attached> {
+  const opened: { readonly disk: Disk; readonly serial: string }[] = [];
+  let link: Link | undefined;
+  let nvram: Nvram | undefined;
+  const close = async () => {
+    link?.close();
+    await Promise.allSettled([...opened.map(({ disk }) => disk.close()), nvram?.close()]);
+  };
+  try {
+    // One after another: the same image given twice is told by its lock.
+    for (const [i, { serial = `disk${i}`, ...options }] of disks.entries())
+      opened.push({ disk: await opener.openDisk(options), serial });
+    if (path !== undefined) nvram = await opener.openNvram(path);
+    if (network) {
+      const { mac = DEFAULT_MAC, ...options } = network;
+      link = await opener.openNetwork(options);
+      return { disks: opened, links: [{ link, mac: macBytes(mac) }], ...(nvram && { nvram }), close };
+    }
+    return { disks: opened, ...(nvram && { nvram }), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What a JavaScript caller may have got wrong. @throws AttachmentError */
+export function checkDisk({ path, serial = "" }: MachineDisk): void {
+  if (typeof path !== "string" || path === "") throw new AttachmentError("A disk needs the path of its image.");
+  if (new TextEncoder().encode(serial).length > 20 || /[^ -~]/.test(serial))
+    throw new AttachmentError(`The serial number ${JSON.stringify(serial)} isn't up to 20 characters of ASCII.`);
+}
+
+/** @throws AttachmentError */
+export function checkNetwork({ kind, mac = DEFAULT_MAC }: MachineNetwork): void {
+  if (kind !== "user") throw new AttachmentError(`There is no network of the kind ${kind}; choose user.`);
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) || Number.parseInt(mac.slice(0, 2), 16) & 1)
+    throw new AttachmentError(`The hardware address ${mac} is none of a card; give one such as ${DEFAULT_MAC}.`);
+}
+
+function macBytes(mac: string): Uint8Array {
+  return Uint8Array.from(mac.split(":"), (part) => Number.parseInt(part, 16));
+}

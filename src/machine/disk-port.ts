@@ -1,0 +1,113 @@
+/**
+ * A machine's end of one disk: requests go out, completions come back by the
+ * input door. A host without room stalls it: what could not be done is kept, and
+ * done when there is room, so that the guest never hears of it.
+ */
+import type { Disk, DiskRequest, DiskResult } from "../backends/disk.ts";
+import { S_IOERR, S_OK } from "../devices/virtio/blk/request.ts";
+import type { InputEvent } from "./input.ts";
+
+export interface DiskPortHost {
+  push(event: InputEvent): void;
+  /** There is no room for a write: the guest is to stand still. `message` is one sentence. */
+  stalled(message: string): void;
+  /** All that was stalled has been done. */
+  flowing(): void;
+  /** Nothing is on its way. */
+  quiet(): void;
+}
+
+type Completion = Extract<InputEvent, { kind: "disk" }>;
+
+const NOTHING = new Uint8Array(0);
+
+export class DiskPort {
+  readonly #disk: Disk;
+  readonly #device: number;
+  readonly #host: DiskPortHost;
+  /** Requests that the disk found no room for, or is trying again. */
+  readonly #stalled = new Map<number, { readonly request: DiskRequest; retrying: boolean }>();
+  #busy = 0;
+  /** In order: what has completed while others are busy. */
+  readonly #done: Completion[] = [];
+  readonly #inOrder: boolean;
+  #idle: (() => void) | undefined;
+
+  /**
+   * @param device the number of the device whose disk it is, as events have it
+   * @param inOrder completions are kept until nothing is on its way, and come in the order of the requests: a
+   *   machine that doesn't run meanwhile sees nothing of the disk's timing
+   */
+  constructor(disk: Disk, device: number, inOrder: boolean, host: DiskPortHost) {
+    this.#disk = disk;
+    this.#device = device;
+    this.#inOrder = inOrder;
+    this.#host = host;
+  }
+
+  /** Whether requests are on their way. */
+  get busy(): boolean {
+    return this.#busy > 0;
+  }
+
+  /** Whether something waits for room. */
+  get stalled(): boolean {
+    return this.#stalled.size > 0;
+  }
+
+  submit(id: number, request: DiskRequest): void {
+    this.#busy++;
+    this.#disk.submit(request, (result) => {
+      this.#busy--;
+      this.#completed(id, request, result);
+      if (this.#busy > 0) return;
+      this.#host.quiet();
+      this.#idle?.();
+    });
+  }
+
+  /** Tries again what found no room. */
+  retry(): void {
+    for (const [id, entry] of [...this.#stalled]) {
+      if (entry.retrying) continue;
+      entry.retrying = true;
+      this.submit(id, entry.request);
+    }
+  }
+
+  /** Waits for what is on its way, and closes the disk. What found no room is lost. */
+  async close(): Promise<void> {
+    if (this.#busy > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    await this.#disk.close();
+  }
+
+  #completed(id: number, request: DiskRequest, result: DiskResult): void {
+    if (!result.ok && result.reason === "no-space") {
+      this.#stalled.set(id, { request, retrying: false });
+      this.#host.stalled(result.message);
+      return;
+    }
+    const was = this.#stalled.delete(id);
+    this.#done.push({
+      kind: "disk",
+      device: this.#device,
+      request: id,
+      error: result.ok ? S_OK : S_IOERR,
+      bytes: result.ok ? result.bytes : NOTHING,
+    });
+    if (!this.#inOrder) this.flush();
+    if (was && this.#stalled.size === 0) this.#host.flowing();
+  }
+
+  /** Brings what has completed, in the order of the requests. */
+  flush(): void {
+    if (this.#done.length === 0) return;
+    this.#done.sort((a, b) => a.request - b.request);
+    for (const event of this.#done) this.#host.push(event);
+    this.#done.length = 0;
+  }
+}
