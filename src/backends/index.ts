@@ -13,7 +13,7 @@ export type { Disk, DiskOptions, DiskRequest, DiskResult } from "./disk.ts";
 export type { Display, DisplayInput, DisplayRectangle } from "./display.ts";
 export type { Entropy } from "./entropy.ts";
 export type { FileReply, FileRequest, Files } from "./files.ts";
-export type { Forward, Link, NetworkOptions } from "./link.ts";
+export type { Forward, Link, NetworkOptions, PortOptions } from "./link.ts";
 export type { Nvram } from "./nvram.ts";
 export type {
   DatagramHandler,

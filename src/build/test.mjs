@@ -7,12 +7,16 @@ import { Failure, ROOT, run } from "./run.mjs";
 /** What tests run beside Node, and Debian's packages that have it. */
 const PROGRAMS = {
   "apt-get": "apt",
+  busybox: "busybox",
   chromium: "chromium",
   cpio: "cpio",
+  dig: "bind9-dnsutils",
   dtc: "device-tree-compiler",
   gcc: "gcc",
   "gdb-multiarch": "gdb-multiarch",
   gpgv: "gpgv",
+  ip: "iproute2",
+  nsenter: "util-linux",
   "qemu-img": "qemu-utils",
   "qemu-io": "qemu-utils",
   "qemu-riscv64": "qemu-user",
@@ -20,6 +24,8 @@ const PROGRAMS = {
   "riscv64-linux-gnu-as": "binutils-riscv64-linux-gnu",
   "riscv64-linux-gnu-gcc": "gcc-riscv64-linux-gnu",
   script: "bsdutils",
+  socat: "socat",
+  tshark: "tshark",
   xz: "xz-utils",
 };
 const FILES = {

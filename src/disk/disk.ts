@@ -79,5 +79,6 @@ export class ImageDisk implements Disk {
 function failure(error: unknown): DiskResult {
   if (!(error instanceof DiskError)) throw error;
   const { reason, message } = error;
-  return { ok: false, reason: reason === "no-space" || reason === "read-only" ? reason : "io", message };
+  const known = reason === "no-space" || reason === "unreachable" || reason === "read-only";
+  return { ok: false, reason: known ? reason : "io", message };
 }

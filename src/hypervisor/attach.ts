@@ -1,14 +1,14 @@
 /** Opens what a machine is joined to, all of it or nothing. */
 
 import type { Disk, DiskOptions } from "../backends/disk.ts";
-import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
 import { AttachmentError, type Attachments } from "../machine/virtio.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./protocol.ts";
 
 export interface Opener {
   openDisk(options: DiskOptions): Promise<Disk>;
-  openNetwork(options: NetworkOptions): Promise<Link>;
+  openNetwork(options: NetworkOptions | PortOptions): Promise<Link>;
   openNvram(path: string): Promise<Nvram>;
 }
 
@@ -57,6 +57,11 @@ export function checkDisk({ path, serial = "" }: MachineDisk): void {
 /** @throws AttachmentError */
 export function checkNetwork({ kind, mac = DEFAULT_MAC }: MachineNetwork): void {
   if (kind !== "user") throw new AttachmentError(`There is no network of the kind ${kind}; choose user.`);
+  checkMac(mac);
+}
+
+/** @throws AttachmentError */
+export function checkMac(mac: string): void {
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) || Number.parseInt(mac.slice(0, 2), 16) & 1)
     throw new AttachmentError(`The hardware address ${mac} is none of a card; give one such as ${DEFAULT_MAC}.`);
 }

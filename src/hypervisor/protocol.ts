@@ -4,7 +4,7 @@
  */
 
 import type { DiskOptions } from "../backends/disk.ts";
-import type { NetworkOptions } from "../backends/link.ts";
+import type { NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, Exit } from "../machine/cell.ts";
@@ -23,6 +23,11 @@ export interface MachineNetwork extends NetworkOptions {
   readonly mac?: string;
 }
 
+/** A machine's end of a link that its owner has the other end of. */
+export interface MachinePort extends PortOptions {
+  readonly mac?: string;
+}
+
 /** What a cell is made from: a boot plan, or a snapshot (which fits the rest). */
 export interface CellSpec {
   readonly memoryBytes: number;
@@ -34,7 +39,7 @@ export interface CellSpec {
   readonly traced: boolean;
   readonly engine?: EngineName;
   readonly disks?: readonly MachineDisk[];
-  readonly network?: MachineNetwork;
+  readonly network?: MachineNetwork | MachinePort;
   /** There are flash chips. */
   readonly flash?: boolean;
   /** The file that keeps what the second of their banks holds. */

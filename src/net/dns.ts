@@ -11,6 +11,7 @@ import {
   addressData,
   buildAnswers,
   buildStatus,
+  DNS_HEADER,
   FORMAT_ERROR,
   isResponse,
   isTruncated,
@@ -63,6 +64,7 @@ export class DnsForwarder {
 
   /** Answers a query that came by UDP, if it is one. */
   answer(query: Uint8Array, complete: (response: Uint8Array) => void): void {
+    if (!isQuery(query)) return;
     const question = readQuestion(query);
     const deliver = (response: Uint8Array) => {
       const size = question ? Math.min(udpSize(query, question), LARGEST_UDP) : 512;
@@ -76,6 +78,7 @@ export class DnsForwarder {
   /** Serves a connection by TCP (RFC 7766). */
   serve(connection: TcpConnection): TcpUser {
     return new DnsConnection(connection, (query, complete) => {
+      if (!isQuery(query)) return complete(undefined);
       const question = readQuestion(query);
       const own = this.#ownAnswer(query, question);
       if (own) complete(own);
@@ -88,9 +91,8 @@ export class DnsForwarder {
     for (const pending of [...this.#pending]) pending.cancel();
   }
 
-  /** @returns undefined if the host's servers are to be asked, or if there is no question and nothing to be said */
+  /** @returns undefined if the host's servers are to be asked */
   #ownAnswer(query: Uint8Array, question: Question | undefined): Uint8Array | undefined {
-    if (query.length < 12 || isResponse(query)) return undefined;
     if (opcodeOf(query) !== 0) return buildStatus(query, question, NOT_IMPLEMENTED);
     if (!question) return buildStatus(query, question, FORMAT_ERROR);
     const { name, type } = question;
@@ -158,7 +160,7 @@ export class DnsForwarder {
     let cancelTimer: (() => void) | undefined;
     const socket: DatagramSocket = this.#sockets.datagrams({
       data: (bytes, from) => {
-        if (!asked.has(`${from.address}:${from.port}`) || bytes.length < 12 || get16(bytes, 0) !== id) return;
+        if (!asked.has(`${from.address}:${from.port}`) || bytes.length < DNS_HEADER || get16(bytes, 0) !== id) return;
         if (!isResponse(bytes) || (get16(bytes, 4) !== 0 && !sameQuestion(message, bytes, question))) return;
         const response = bytes.slice();
         // A server that can't answer isn't the last word while there are others.
@@ -227,13 +229,19 @@ export class DnsForwarder {
       data: (bytes) => {
         reader.push(bytes);
         const response = reader.next();
-        if (response) finish(response.length >= 12 && get16(response, 0) === get16(query, 0) ? response : undefined);
+        if (response)
+          finish(response.length >= DNS_HEADER && get16(response, 0) === get16(query, 0) ? response : undefined);
       },
       ended: () => finish(undefined),
       closed: () => finish(undefined),
     });
     return stream;
   }
+}
+
+/** Whether a message may be answered at all. */
+function isQuery(message: Uint8Array): boolean {
+  return message.length >= DNS_HEADER && !isResponse(message);
 }
 
 /** A message with its length in front (RFC 1035 §4.2.2). */

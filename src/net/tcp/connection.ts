@@ -105,6 +105,8 @@ const KEEPALIVE_MS = 7_200_000;
 const KEEPALIVE_INTERVAL_MS = 75_000;
 const KEEPALIVE_PROBES = 9;
 const LONGEST_PERSIST_MS = 60_000;
+/** As in Linux. */
+const CHALLENGE_MS = 500;
 
 export class TcpConnection {
   readonly #timing: Timing;
@@ -159,6 +161,7 @@ export class TcpConnection {
   #owesAck = false;
   #isReadable = false;
   #scheduled = false;
+  #challengedAt = Number.NEGATIVE_INFINITY;
 
   // ---- Timers: when each is due ------------------------------------------------------------
   #retransmitAt = NEVER;
@@ -338,7 +341,8 @@ export class TcpConnection {
       length === 0 ? start >= next && start <= this.#edge : start < Math.max(this.#edge, next) && start + length > next;
     if (!inside) {
       if (flags & RST) return;
-      this.#owe();
+      if (length > 0) this.#owe();
+      else this.#challenge();
       // A probe of a window that is closed may still bring news; anything else is from the past.
       if ((start === next || start === next - 1) && flags & ACK && !(flags & SYN))
         this.#receiveAcknowledgement(segment);
@@ -347,11 +351,11 @@ export class TcpConnection {
     }
     if (flags & RST) {
       if (start === next) this.#close(this.#state === State.SynReceived ? "refused" : "reset");
-      else this.#owe();
+      else this.#challenge();
       return;
     }
     if (flags & SYN) {
-      this.#owe();
+      this.#challenge();
       return;
     }
     if (!(flags & ACK)) return;
@@ -370,7 +374,7 @@ export class TcpConnection {
       return true;
     }
     if (acknowledged > this.#max || acknowledged < this.#una - Math.max(this.#largestWindow, 0xffff)) {
-      this.#owe();
+      this.#challenge();
       return false;
     }
     if (this.#sack) this.#takeSack(segment);
@@ -410,7 +414,6 @@ export class TcpConnection {
     if (this.#nxt < acknowledged) this.#nxt = acknowledged;
     this.#sacked.release(acknowledged);
     this.#retries = 0;
-    this.#roundTrip.progressed();
     if (this.#timed >= 0 && acknowledged >= this.#timed) {
       this.#roundTrip.measured(this.#timing.now() - this.#timedAt);
       this.#timed = -1;
@@ -495,11 +498,12 @@ export class TcpConnection {
     });
   }
 
-  /** @returns how much of the sequence was sent */
+  /** Sends what was sent before, and nothing new. @returns how much of the sequence that was */
   #sendAgain(position: number, most: number): number {
-    const length = Math.min(most, this.#largest, this.#out.end - position);
+    const { end } = this.#out;
+    const length = Math.min(most, this.#largest, Math.min(end, this.#max) - position);
     if (length > 0) this.#transmit(position, ACK, length);
-    else if (this.#ending && position === this.#out.end) this.#transmit(position, ACK | FIN, 0);
+    else if (position === end && this.#max > end) this.#transmit(position, ACK | FIN, 0);
     else return 0;
     const sent = Math.max(length, 1);
     this.#repaired = Math.max(this.#repaired, position + sent);
@@ -574,7 +578,8 @@ export class TcpConnection {
       const largest = this.#largest;
       const length = waiting > 0 ? Math.min(largest, waiting, window, congestion) : 0;
       if (waiting > 0) {
-        if (length <= 0 || (length < largest && length < waiting && length < this.#largestWindow / 2)) {
+        const small = length < largest && length < waiting && length < this.#largestWindow / 2;
+        if (length <= 0 || (small && this.#nxt === this.#max)) {
           // Nothing on its way that would bring news of the window: ask for it (§3.8.6.1).
           if (flight === 0 && this.#persistAt === NEVER) this.#persist();
           break;
@@ -746,9 +751,8 @@ export class TcpConnection {
     else this.#sacked.clear();
     this.#recover = undefined;
     this.#duplicates = 0;
-    this.#nxt = this.#una;
-    if (this.#window === 0) this.#sendAgain(this.#una, 1);
-    else this.#output();
+    this.#nxt = this.#una + this.#sendAgain(this.#una, this.#window === 0 ? 1 : this.#mss);
+    this.#output();
   }
 
   /** Sends a byte beyond the window, to hear what it is now. */
@@ -814,6 +818,17 @@ export class TcpConnection {
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#schedule(this);
+  }
+
+  /**
+   * An acknowledgement of what can't be, which tells the peer where we are; not too often
+   * (RFC 5961 §7), since a peer that sees it differently would answer each.
+   */
+  #challenge(): void {
+    const now = this.#timing.now();
+    if (now - this.#challengedAt < CHALLENGE_MS) return;
+    this.#challengedAt = now;
+    this.#owe();
   }
 
   #close(how: Ending): void {

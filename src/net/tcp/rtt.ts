@@ -31,13 +31,8 @@ export class RoundTrip {
     this.#backoff = 1;
   }
 
-  /** It has run out (§5.5). */
+  /** It has run out (§5.5). What comes of it holds until the next measurement, or a longer way would never be found out. */
   expired(): void {
     this.#backoff = Math.min(this.#backoff * 2, 1024);
-  }
-
-  /** Something new was acknowledged: the way is open again. */
-  progressed(): void {
-    this.#backoff = 1;
   }
 }

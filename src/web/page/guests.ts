@@ -73,8 +73,14 @@ export function chosenOptions(): MachineOptions {
   const image = chosen();
   if (image !== OWN_FILES) return { ...common, image, images: IMAGES };
   const file = (id: string) => input(id).files?.[0];
-  const [kernel, initrd] = [file("kernel"), file("initrd")];
+  const [kernel, initrd, disk] = [file("kernel"), file("initrd"), file("disk")];
   if (!kernel) throw new Error("Choose a kernel first: a Linux Image for RISC-V, or a program.");
   const append = input("append").value.trim();
-  return { ...common, kernel, ...(initrd && { initrd }), ...(append !== "" && { append }) };
+  return {
+    ...common,
+    kernel,
+    ...(initrd && { initrd }),
+    ...(append !== "" && { append }),
+    ...(disk && { disks: [{ file: disk }] }),
+  };
 }

@@ -77,6 +77,14 @@ export class Session {
     this.#machine = machine;
     this.#meter = new Meter(machine);
     this.#show("running");
+    machine.on("paused", (message) => {
+      this.#show("waiting");
+      showAlert(`${message} The machine waits for it.`);
+    });
+    machine.on("resumed", () => {
+      this.#show(this.#paused ? "paused" : "running");
+      showAlert(undefined);
+    });
     void machine.exited.then((exit) => this.#over(exit));
   }
 
@@ -115,7 +123,7 @@ export class Session {
     await this.#machine.stop();
   }
 
-  #show(state: "running" | "paused" | "off"): void {
+  #show(state: "running" | "paused" | "waiting" | "off"): void {
     element("state").textContent = state;
     element("pause").textContent = state === "paused" ? "Resume" : "Pause";
     for (const id of ["pause", "reset"]) element<HTMLButtonElement>(id).disabled = state === "off";

@@ -12,19 +12,22 @@ export interface ImageEntry {
   readonly description: string;
 }
 
+/** Made in seconds, from a few packages; others only when they are named. */
+const DEFAULT = "debian";
+
 /** What is found below the folder of images. */
 export type ImageFiles = ReadonlyMap<string, Served>;
 
 /**
  * Provisions images and lays them out for pages.
- * @param names default: all that there are
+ * @param names default: all that are here, and the one that everything else can do without
  * @throws ImageError
  */
 export async function servedImages(options: ProvisionOptions, names?: readonly string[]): Promise<ImageFiles> {
   const files = new Map<string, Served>();
   const entries: ImageEntry[] = [];
-  for (const { name, description } of await listImages(options)) {
-    if (names && !names.includes(name)) continue;
+  for (const { name, description, ready } of await listImages(options)) {
+    if (names ? !names.includes(name) : !ready && name !== DEFAULT) continue;
     const { record, parts } = await layOut(await provision(name, options));
     for (const [file, path] of parts) files.set(`${name}/${file}`, { file: path });
     files.set(`${name}/image.json`, { content: `${JSON.stringify(record, null, 2)}\n` });
@@ -45,5 +48,6 @@ async function layOut(image: Provisioned): Promise<{ record: ImageRecord; parts:
   if (image.kind === "elf") return { record: { bios: "none", kernel: await part(image.path), memory }, parts };
   const kernel = await part(image.kernel);
   const initrd = await part(image.initrd);
-  return { record: { kernel, initrd, append: image.append, memory }, parts };
+  const disks = "disk" in image ? [{ file: (await part(String(image.disk))).file, format: "qcow2" as const }] : [];
+  return { record: { kernel, initrd, disks, append: image.append, memory }, parts };
 }
