@@ -18,13 +18,14 @@ import { type ImagePart, imageSources } from "./host/browser/images.ts";
 import { checkPageNetwork, type PageNetwork } from "./host/browser/network.ts";
 import { type FileSource, gunzip, type ImageProgress, type LoadOptions, readSource } from "./host/browser/sources.ts";
 import { executors, pageMeter } from "./host/browser/worker.ts";
-import { checkDisk, checkMac } from "./hypervisor/attach.ts";
+import { checkDisk } from "./hypervisor/attach.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
 import { DEFAULT_MEMORY, engineOf, guessBios, hartsOf, joinAppend, MAX_HARTS } from "./hypervisor/options.ts";
 import type { CellSpec, MachineDisk } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
 import { BootError, type BootOptions, planBoot } from "./machine/boot.ts";
 import { compressedPayload } from "./machine/image.ts";
+import type { TransportName } from "./machine/virtio.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export { ENGINES, type EngineName } from "./core/engine.ts";
@@ -107,6 +108,8 @@ export interface PageDisk {
   readonly allowBacking?: readonly string[];
   /** What the guest reads as its serial number, up to 20 bytes; default "disk0", "disk1"… */
   readonly serial?: string;
+  /** Default: "pci". */
+  readonly transport?: TransportName;
 }
 
 /** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
@@ -209,7 +212,6 @@ async function launch(
 ): Promise<Machine> {
   const spec: CellSpec = { ...made, traced: trace !== undefined, disks: disks.map(machineDisk) };
   if (network) checkPageNetwork(network);
-  if (network?.mac !== undefined) checkMac(network.mac);
   const pool = executors(await assets.executor());
   signal?.throwIfAborted();
   const start = (whole: CellSpec) =>
@@ -217,7 +219,10 @@ async function launch(
   if (!network) return start(spec);
   const { port, mac, unplug } = network.switch.plug();
   try {
-    const machine = await start({ ...spec, network: { kind: "port", port, mac: network.mac ?? mac } });
+    const machine = await start({
+      ...spec,
+      network: { kind: "port", port, mac: network.mac ?? mac, transport: network.transport ?? "pci" },
+    });
     void machine.exited.then(unplug);
     return machine;
   } catch (error) {

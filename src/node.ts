@@ -21,13 +21,38 @@ import { checkDisk, checkNetwork } from "./hypervisor/attach.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
-import { type ImageProgress, listImages, provision } from "./images/index.ts";
+import {
+  type ImageProgress,
+  listImages,
+  type Provisioned,
+  type ProvisionedDisk,
+  type ProvisionedFirmware,
+  type ProvisionOptions,
+  provision,
+  provisionedAt,
+  pull as pullImage,
+} from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { isElf } from "./machine/elf.ts";
+import { diskBuilder } from "./node/builder.ts";
+import { baseOf, createOver } from "./node/persist.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export type { Forward } from "./backends/link.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
+export { DiskError } from "./disk/errors.ts";
+export type { Format as DiskFormat } from "./disk/open.ts";
+export type { CheckResult as DiskCheckResult } from "./disk/qcow2/check.ts";
+export {
+  type CheckDiskOptions,
+  type ConvertDiskOptions,
+  checkDisk,
+  convertDisk,
+  createDisk,
+  type DiskInfo,
+  diskInfo,
+  type NewDiskOptions,
+} from "./host/node/disk-images.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
 export { tuneV8 } from "./host/node/v8.ts";
@@ -49,7 +74,6 @@ export {
   type ImageProgress,
   listImages,
   type ProvisionOptions,
-  pull,
   removeImage,
 } from "./images/index.ts";
 export { BootError } from "./machine/boot.ts";
@@ -79,7 +103,7 @@ export interface MachineOptions {
   /** A flattened device tree in place of the machine's own. */
   readonly dtb?: FileSource;
   /**
-   * Firmware for the machine's flash, such as EDK2's RISCV_VIRT_CODE.fd: it starts first, in S-mode, or after `bios`
+   * Firmware for the machine's flash, by an image's name ("edk2") or a file: it starts first, in S-mode, or after `bios`
    * in M-mode. It is handed `kernel`, `initrd` and `append`, if there are any, by fw_cfg.
    */
   readonly flash?: FileSource;
@@ -89,8 +113,13 @@ export interface MachineOptions {
   readonly nvramTemplate?: FileSource;
   /** Disks, in the guest's order; it finds the first as /dev/vda. */
   readonly disks?: readonly MachineDisk[];
-  /** Default: none. */
-  readonly network?: MachineNetwork;
+  /** Default: "none"; of an image that is a disk, a user-mode network. */
+  readonly network?: MachineNetwork | "none";
+  /**
+   * With an image that is a disk: a qcow2 file over it that keeps what the guest
+   * writes, made if it isn't there. Without it, all that is written ends with the machine.
+   */
+  readonly persist?: string;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
   /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
@@ -123,7 +152,7 @@ export class Machine extends BaseMachine {
   static async create(options: MachineOptions = {}): Promise<Machine> {
     const engine = engineOf(options);
     const module = await coreModule();
-    const { boot, memory } = await sources(options);
+    const { boot, memory, attached } = await sources(options);
     const memoryBytes = memorySize(options.memory ?? memory ?? DEFAULT_MEMORY, maxRam(layoutOf(module)));
     const harts = options.harts ?? 1;
     if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS)
@@ -136,7 +165,7 @@ export class Machine extends BaseMachine {
     if (profiled && engine === "both") throw new MachineError("The engine both can't be profiled; choose another.");
     const flash = plan.flash !== undefined;
     const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash };
-    const spec = { ...made, ...joined(options) };
+    const spec = { ...made, ...joined(attached) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -190,15 +219,23 @@ function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
 /** What the machine is joined to. */
 function joined({ disks = [], network, nvram }: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram"> {
   for (const disk of disks) checkDisk(disk);
-  if (network) checkNetwork(network);
-  return { disks, ...(network && { network }), ...(nvram !== undefined && { nvram }) };
+  if (network && network !== "none") checkNetwork(network);
+  const link = network && network !== "none" ? { network } : {};
+  return { disks, ...link, ...(nvram !== undefined && { nvram }) };
 }
 
 type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb" | "flash">;
 
 /** Everything that is loaded, from the image and from what was named beside it. */
-async function sources(options: MachineOptions): Promise<{ boot: Sources; memory?: string }> {
-  const image = await imageSources(options);
+async function sources(
+  options: MachineOptions,
+): Promise<{ boot: Sources; memory?: string; attached: Pick<MachineOptions, "disks" | "network" | "nvram"> }> {
+  const named = await imageSources(options);
+  // Firmware in flash boots what is on the image's disk, by what it finds there.
+  const image: ImageSources =
+    named.disk && options.flash !== undefined
+      ? { disk: named.disk, ...(named.memory && { memory: named.memory }) }
+      : named;
   const kernel = options.kernel === undefined ? image.kernel : options.kernel;
   const initrd = options.initrd === undefined ? image.initrd : options.initrd;
   const append = [image.append, options.append].filter((text) => text !== undefined).join(" ");
@@ -213,26 +250,44 @@ async function sources(options: MachineOptions): Promise<{ boot: Sources; memory
       ...(kernelBytes ? { kernel: kernelBytes } : {}),
       ...(initrd === undefined ? {} : { initrd: await readSource(initrd, "initrd") }),
       ...(append === "" ? {} : { append }),
-      ...(await flashSources(options)),
+      ...(await flashSources(options, named)),
       ...(options.dtb === undefined ? {} : { dtb: await readSource(options.dtb, "device tree") }),
     },
     ...(image.memory === undefined ? {} : { memory: image.memory }),
+    attached: {
+      disks: [...(image.disk ? [image.disk] : []), ...(options.disks ?? [])],
+      network: options.network ?? (image.disk ? { kind: "user" } : "none"),
+      ...(options.nvram === undefined ? {} : { nvram: options.nvram }),
+    },
   };
 }
 
 /** There are chips when anything is said of what they hold. */
-async function flashSources({ flash, nvram, nvramTemplate }: MachineOptions): Promise<Pick<Sources, "flash">> {
-  if (flash === undefined && nvram === undefined && nvramTemplate === undefined) return {};
+async function flashSources(options: MachineOptions, image: ImageSources): Promise<Pick<Sources, "flash">> {
+  const named = typeof options.flash === "string" ? await namedFirmware(options.flash, options) : undefined;
+  const { code, variables } = named ?? image.firmware ?? {};
+  const flash = named ? code : (options.flash ?? code);
+  const template = options.nvramTemplate ?? variables;
+  if (flash === undefined && options.nvram === undefined && template === undefined) return {};
   return {
     flash: {
       ...(flash === undefined ? {} : { firmware: await readSource(flash, "flash firmware") }),
-      ...(nvramTemplate === undefined ? {} : { variables: await readSource(nvramTemplate, "template of the NVRAM") }),
+      ...(template === undefined ? {} : { variables: await readSource(template, "template of the NVRAM") }),
     },
   };
 }
 
+/** The firmware of that name, unless it is a path. */
+async function namedFirmware(name: string, options: MachineOptions): Promise<ProvisionedFirmware | undefined> {
+  const found = (await listImages()).find((image) => image.name === name);
+  if (found?.kind !== "firmware") return undefined;
+  return (await provision(name, provisionOptions(options))) as ProvisionedFirmware;
+}
+
 interface ImageSources {
+  firmware?: ProvisionedFirmware;
   bios?: "none";
+  disk?: MachineDisk;
   kernel?: FileSource;
   initrd?: FileSource;
   append?: string;
@@ -251,16 +306,52 @@ async function imageSources(options: MachineOptions): Promise<ImageSources> {
       `There is no image and no file called ${image}; "wardian image ls" lists the images, and a file is given by its path.`,
     );
   }
-  const { cacheDir, mirror, progress, signal } = options;
-  const provisioned = await provision(image, {
+  const { persist } = options;
+  const base = persist === undefined ? undefined : await baseOf(persist);
+  const provisioned =
+    base === undefined ? await provision(image, provisionOptions(options)) : await imageUnder(base, image, options);
+  const memory = `${provisioned.memory}M`;
+  if (persist !== undefined && provisioned.kind !== "disk")
+    throw new MachineError(`The image ${image} has no disk, and nothing of it can be kept; leave persist out.`);
+  if (provisioned.kind === "elf") return { bios: "none", kernel: provisioned.path, memory };
+  if (provisioned.kind === "firmware") return { firmware: provisioned, memory };
+  const { kernel, initrd, append } = provisioned;
+  if (provisioned.kind === "linux") return { kernel, initrd, append, memory };
+  const disk: MachineDisk =
+    persist === undefined
+      ? { path: provisioned.disk, format: "qcow2", temporary: true }
+      : { path: persist, format: "qcow2", allowBacking: [provisioned.disk] };
+  if (persist !== undefined && base === undefined) await createOver(persist, provisioned);
+  return { kernel, initrd, append, memory, disk };
+}
+
+function provisionOptions({ cacheDir, mirror, progress, signal }: MachineOptions): ProvisionOptions {
+  return {
     ...(cacheDir === undefined ? {} : { cacheDir }),
     ...(mirror === undefined ? {} : { mirror }),
     ...(progress === undefined ? {} : { progress }),
     ...(signal === undefined ? {} : { signal }),
-  });
-  const memory = `${provisioned.memory}M`;
-  if (provisioned.kind === "elf") return { bios: "none", kernel: provisioned.path, memory };
-  return { kernel: provisioned.kernel, initrd: provisioned.initrd, append: provisioned.append, memory };
+    builder,
+  };
+}
+
+const builder = diskBuilder((options) => Machine.create(options));
+
+/** The image that a disk stands on: its kernel is the one whose modules are on the disk. */
+async function imageUnder(base: string, name: string, options: MachineOptions): Promise<ProvisionedDisk> {
+  const found = await provisionedAt(base, name, provisionOptions(options));
+  if (found) return found;
+  throw new MachineError(
+    `The disk ${options.persist} stands on ${base}, which is no image ${name} in the cache any more; without it the disk can't be read.`,
+  );
+}
+
+/**
+ * Looks for newer packages and makes the image anew if there are any.
+ * @throws ImageError
+ */
+export function pull(name: string, options: ProvisionOptions = {}): Promise<Provisioned> {
+  return pullImage(name, { builder, ...options });
 }
 
 async function exists(path: string): Promise<boolean> {

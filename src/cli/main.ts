@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { boot, load, save } from "./commands/boot.ts";
+import { checkDiskImage, convertDiskImage, createDiskImage, showDiskImage } from "./commands/disk.ts";
 import { pullImages, removeImages, showImages } from "./commands/image.ts";
 import { profile } from "./commands/profile.ts";
 import { CliError, describeError, type EndingSignal, FAILED, SIGNALS, signalStatus } from "./exit.ts";
@@ -50,6 +51,10 @@ async function main(): Promise<never> {
         pull: (names, flags) => pullImages(names, flags, signal),
         list: showImages,
         remove: removeImages,
+        createDisk: createDiskImage,
+        convertDisk: (from, to, flags) => convertDiskImage(from, to, flags, signal),
+        checkDisk: checkDiskImage,
+        diskInfo: showDiskImage,
       },
       version(),
       (text) => process.stdout.write(text),

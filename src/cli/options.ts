@@ -26,6 +26,20 @@ export function parseMemory(text: string): number {
   return bytes;
 }
 
+/**
+ * A disk's size as qemu-img takes it: a number with K, M, G or T, and in bytes without.
+ * @returns bytes, a multiple of 512
+ */
+export function parseDiskSize(text: string): number {
+  const match = /^(\d{1,15}(?:\.\d{1,9})?)([KMGT])?$/i.exec(text);
+  if (!match) throw new InvalidArgumentError("it must be a size such as 512M or 10G");
+  const bytes = Number(match[1]) * (match[2] === undefined ? 1 : UNITS[match[2].toUpperCase()]!);
+  if (bytes % 512 !== 0) throw new InvalidArgumentError("it must be a multiple of 512 bytes");
+  if (bytes === 0) throw new InvalidArgumentError("a disk needs some room, such as 10G");
+  if (bytes > Number.MAX_SAFE_INTEGER) throw new InvalidArgumentError("no host has that much");
+  return bytes;
+}
+
 /** @returns a number of harts from 1 to MAX_HARTS */
 export function parseHarts(text: string): number {
   const harts = /^\d{1,9}$/.test(text) ? Number(text) : 0;
@@ -89,6 +103,8 @@ export function parseDisk(text: string): MachineDisk {
     else if (name === "temporary" && value === undefined) disk.temporary = true;
     else if (name === "format" && (value === "raw" || value === "qcow2")) disk.format = value;
     else if (name === "serial" && value) disk.serial = value;
+    else if (name === "transport" && (value === "pci" || value === "mmio")) disk.transport = value;
+    else if (name === "allow-backing" && value) disk.allowBacking = [...(disk.allowBacking ?? []), value];
     else throw new InvalidArgumentError(`"${option}" is no option of a disk`);
   }
   return disk;

@@ -4,6 +4,7 @@ import { Command, type CommanderError, Option } from "commander";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
+import { type DiskActions, diskCommands } from "./disk-program.ts";
 import { CliError } from "./exit.ts";
 import {
   MAX_HARTS,
@@ -49,6 +50,7 @@ export interface BootFlags {
   readonly flash?: string;
   readonly nvram?: string;
   readonly nvramTemplate?: string;
+  readonly persist?: string;
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -90,7 +92,7 @@ export type RunFlags = Pick<
 >;
 
 /** What the commands do; each gives the status to end with. */
-export interface Actions {
+export interface Actions extends DiskActions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
   save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
   load(file: string, flags: RunFlags): Promise<number>;
@@ -174,6 +176,10 @@ export async function runProgram(
       status = await actions.remove(names);
     });
 
+  diskCommands(wardian, command, actions, (ended) => {
+    status = ended;
+  });
+
   try {
     await wardian.parseAsync(args, { from: "user" });
   } catch (error) {
@@ -213,6 +219,10 @@ function machineOptions(): Option[] {
       "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
     ),
     text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
+    text(
+      "--persist <FILE>",
+      "keep what is written to the image's disk in this file; otherwise it ends with the machine",
+    ),
     ...joinOptions(),
   ];
 }
@@ -223,7 +233,8 @@ function joinOptions(): Option[] {
     text("--nvram <FILE>", "keep the firmware's variables in this file, which is made if it isn't there"),
     list(
       "--disk <IMAGE>",
-      "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]",
+      "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]" +
+        "[,transport=pci|mmio][,allow-backing=PATH]",
       parseDisk,
     ),
     new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),

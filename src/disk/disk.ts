@@ -12,10 +12,10 @@ export class ImageDisk implements Disk {
   readonly sectorSize = 512;
   readonly readOnly: boolean;
   readonly #image: Image;
-  readonly #closed: (() => Promise<void>) | undefined;
+  readonly #closed: (() => void) | undefined;
 
   /** @param closed called when the image is closed, such as to give up locks */
-  constructor(image: Image, closed?: () => Promise<void>) {
+  constructor(image: Image, closed?: () => void) {
     this.#image = image;
     this.#closed = closed;
     this.size = image.size;
@@ -71,7 +71,7 @@ export class ImageDisk implements Disk {
     try {
       await this.#image.close();
     } finally {
-      await this.#closed?.();
+      this.#closed?.();
     }
   }
 }

@@ -1,7 +1,6 @@
-/** What a range of an image is, and how many bytes from its start are the same. */
+/** Whether there is something, as far as that is known without reading, and how many bytes from there on are the same. */
 export interface Extent {
-  /** "absent": this image says nothing, and what is under it counts; at the bottom that is zeroes. */
-  readonly kind: "data" | "zero" | "absent";
+  readonly kind: "data" | "zero";
   readonly length: number;
 }
 
@@ -22,7 +21,7 @@ export interface Image {
   discard(offset: number, length: number): void | Promise<void>;
   /** Puts everything that has been done on stable storage. */
   flush(): void | Promise<void>;
-  /** What is at `offset`, and how far the same goes, up to `length`. */
+  /** What is at `offset`, in this image or under it, and how far the same goes, up to `length`. */
   extent(offset: number, length: number): Promise<Extent>;
   /** Flushes, and closes the files of this image and of those under it. */
   close(): Promise<void>;

@@ -3,7 +3,7 @@
 import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
-import { AttachmentError, type Attachments } from "../machine/virtio.ts";
+import { AttachmentError, type Attachments, type DiskAttachment, TRANSPORTS } from "../machine/virtio.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./protocol.ts";
 
 export interface Opener {
@@ -23,7 +23,7 @@ const DEFAULT_MAC = "52:54:00:12:34:56";
 
 /** @throws what can't be opened, as one sentence; then nothing is left open */
 export async function attach({ disks = [], network, nvram: path }: CellSpec, opener: Opener): Promise<Attached> {
-  const opened: { readonly disk: Disk; readonly serial: string }[] = [];
+  const opened: DiskAttachment[] = [];
   let link: Link | undefined;
   let nvram: Nvram | undefined;
   const close = async () => {
@@ -32,13 +32,13 @@ export async function attach({ disks = [], network, nvram: path }: CellSpec, ope
   };
   try {
     // One after another: the same image given twice is told by its lock.
-    for (const [i, { serial = `disk${i}`, ...options }] of disks.entries())
-      opened.push({ disk: await opener.openDisk(options), serial });
+    for (const [i, { serial = `disk${i}`, transport = "pci", ...options }] of disks.entries())
+      opened.push({ disk: await opener.openDisk(options), serial, transport });
     if (path !== undefined) nvram = await opener.openNvram(path);
     if (network) {
-      const { mac = DEFAULT_MAC, ...options } = network;
+      const { mac = DEFAULT_MAC, transport = "pci", ...options } = network;
       link = await opener.openNetwork(options);
-      return { disks: opened, links: [{ link, mac: macBytes(mac) }], ...(nvram && { nvram }), close };
+      return { disks: opened, links: [{ link, mac: macBytes(mac), transport }], ...(nvram && { nvram }), close };
     }
     return { disks: opened, ...(nvram && { nvram }), close };
   } catch (error) {
@@ -48,22 +48,30 @@ export async function attach({ disks = [], network, nvram: path }: CellSpec, ope
 }
 
 /** What a JavaScript caller may have got wrong. @throws AttachmentError */
-export function checkDisk({ path, serial = "" }: MachineDisk): void {
+export function checkDisk({ path, serial = "", transport = "pci" }: MachineDisk): void {
+  checkTransport(transport);
   if (typeof path !== "string" || path === "") throw new AttachmentError("A disk needs the path of its image.");
   if (new TextEncoder().encode(serial).length > 20 || /[^ -~]/.test(serial))
     throw new AttachmentError(`The serial number ${JSON.stringify(serial)} isn't up to 20 characters of ASCII.`);
 }
 
 /** @throws AttachmentError */
-export function checkNetwork({ kind, mac = DEFAULT_MAC }: MachineNetwork): void {
-  if (kind !== "user") throw new AttachmentError(`There is no network of the kind ${kind}; choose user.`);
-  checkMac(mac);
+export function checkNetwork(network: MachineNetwork): void {
+  if (network.kind !== "user")
+    throw new AttachmentError(`There is no network of the kind ${network.kind}; choose user.`);
+  checkCard(network);
 }
 
-/** @throws AttachmentError */
-export function checkMac(mac: string): void {
+/** The guest's end of any network. @throws AttachmentError */
+export function checkCard({ mac = DEFAULT_MAC, transport = "pci" }: Pick<MachineNetwork, "mac" | "transport">): void {
+  checkTransport(transport);
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) || Number.parseInt(mac.slice(0, 2), 16) & 1)
     throw new AttachmentError(`The hardware address ${mac} is none of a card; give one such as ${DEFAULT_MAC}.`);
+}
+
+function checkTransport(name: string): void {
+  if (!TRANSPORTS.some((transport) => transport === name))
+    throw new AttachmentError(`There is no transport ${name}; choose ${TRANSPORTS.join(" or ")}.`);
 }
 
 function macBytes(mac: string): Uint8Array {

@@ -8,6 +8,7 @@ import type { NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, Exit } from "../machine/cell.ts";
+import type { TransportName } from "../machine/virtio.ts";
 import type { GuestProfile } from "../profile/profile.ts";
 import type { Snapshot } from "../snapshot/format.ts";
 
@@ -15,17 +16,22 @@ import type { Snapshot } from "../snapshot/format.ts";
 export interface MachineDisk extends DiskOptions {
   /** What the guest reads as its serial number, up to 20 bytes; default "disk0", "disk1"… */
   readonly serial?: string;
+  /** Default: "pci". */
+  readonly transport?: TransportName;
 }
 
 /** The network of a machine. */
 export interface MachineNetwork extends NetworkOptions {
   /** The guest's hardware address, as in "52:54:00:12:34:56", which is the default. */
   readonly mac?: string;
+  /** Default: "pci". */
+  readonly transport?: TransportName;
 }
 
 /** A machine's end of a link that its owner has the other end of. */
 export interface MachinePort extends PortOptions {
   readonly mac?: string;
+  readonly transport?: TransportName;
 }
 
 /** What a cell is made from: a boot plan, or a snapshot (which fits the rest). */

@@ -19,8 +19,20 @@ export interface Candidate {
   depends: string;
 }
 
+/** A package that is to be installed: the version that the index offers. */
+export interface Planned {
+  name: string;
+  version: string;
+  /** Its file's name in a download, and its size in bytes. */
+  file: string;
+  size: number;
+}
+
 /** Packages downloaded and checked: their files by the package's name. */
 export type Downloaded = ReadonlyMap<string, string>;
+
+/** Of an installation that is only worked out, or downloaded. `?essential` are the packages marked so (apt-patterns(7)). */
+const INSTALL = ["--yes", "--no-install-recommends", "?essential"];
 
 /** Says how far a step is, in bytes; `total` is 0 when it isn't known. */
 export type ByteProgress = (done: number, total: number) => void;
@@ -48,6 +60,20 @@ export async function hostMirror(suite: string, mirror?: string, signal?: AbortS
   const keyring = (await stat(DEBIAN_KEYRING).catch(() => undefined)) === undefined ? undefined : DEBIAN_KEYRING;
   const signedBy = found?.signedBy ?? keyring;
   return { uri, suite, components: ["main"], ...(signedBy !== undefined && { signedBy }) };
+}
+
+/**
+ * The proxies that this host's apt uses, for the apt of a guest: settings by
+ * their names (apt-transport-http(1)). One on the host itself is out of its reach.
+ * @throws ImageError no-tool or interrupted
+ */
+export async function proxies(signal?: AbortSignal): Promise<Map<string, string>> {
+  const { stdout } = await run("apt-config", ["dump", "--format", "%f %v%n", "Acquire"], NO_APT, { signal });
+  const found = new Map<string, string>();
+  for (const [, name, value] of stdout.toString("utf8").matchAll(/^(Acquire::https?::Proxy(?:::\S+)?) (\S+)$/gm)) {
+    if (!/\/\/(localhost|127\.|\[::1\])/.test(value!)) found.set(name!, value!);
+  }
+  return found;
 }
 
 /**
@@ -144,6 +170,35 @@ export class Apt {
       byName.set(name, join(directory, found.file));
     }
     return byName;
+  }
+
+  /**
+   * The packages that an empty system needs for these: they, what they depend on
+   * and what is essential, without what is merely recommended; by name.
+   */
+  async planInstall(packages: readonly string[]): Promise<Planned[]> {
+    const text = await this.#run("apt-get", ["install", "--print-uris", ...INSTALL, ...packages]);
+    // 'URI' name_version_architecture.deb size hash; a version's colon is written %3a
+    const planned = [...text.matchAll(/^'[^']*' (([^_\s]+)_([^_\s]+)_[^_\s]+\.deb) (\d+)/gm)].map((match) => ({
+      name: match[2]!,
+      version: match[3]!.replaceAll("%3a", ":"),
+      file: match[1]!,
+      size: Number(match[4]),
+    }));
+    return planned.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Downloads what `planInstall` gave for these packages, and checks it against the index. */
+  async downloadInstall(
+    packages: readonly string[],
+    planned: readonly Planned[],
+    progress: ByteProgress,
+  ): Promise<Downloaded> {
+    const archives = join(this.directory, "cache", "archives");
+    const total = planned.reduce((sum, { size }) => sum + size, 0);
+    const args = ["install", "--download-only", ...INSTALL, ...packages];
+    await this.#watched(archives, total, progress, this.#run("apt-get", args));
+    return new Map(planned.map(({ name, file }) => [name, join(archives, file)]));
   }
 
   async #run(command: string, args: readonly string[], cwd = this.directory): Promise<string> {

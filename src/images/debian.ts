@@ -2,7 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Apt, type ByteProgress, type Candidate, hostMirror } from "./apt.ts";
 import { writeSynced } from "./cache.ts";
-import { decompressXz, readPackage } from "./deb.ts";
+import { decompressXz, type Packed, readPackage } from "./deb.ts";
 import { ImageError } from "./errors.ts";
 import { buildInitramfs, type InitFile } from "./initramfs.ts";
 import type { DebianRecipe } from "./manifest.ts";
@@ -41,8 +41,12 @@ export interface Plan {
  */
 const ALIAS = "stable";
 
-/** Fetches the signed index; of a suite that the mirror is just updating, its alias's. */
-async function index(recipe: DebianRecipe, directory: string, options: DebianOptions): Promise<Apt> {
+/** Fetches the signed index; of a suite that the mirror is just updating, its alias's. @throws ImageError */
+export async function fetchIndex(
+  recipe: Pick<DebianRecipe, "suite" | "architecture">,
+  directory: string,
+  options: DebianOptions,
+): Promise<Apt> {
   const progress = options.step("Reading the mirror's index");
   const suites = options.suite === undefined ? [recipe.suite, ALIAS] : [options.suite];
   let first: unknown;
@@ -63,16 +67,20 @@ async function index(recipe: DebianRecipe, directory: string, options: DebianOpt
 
 /** Asks the mirror for the versions of a recipe's packages; apt's state goes into `directory`. */
 export async function planDebian(recipe: DebianRecipe, directory: string, options: DebianOptions): Promise<Plan> {
-  const apt = await index(recipe, directory, options);
+  const apt = await fetchIndex(recipe, directory, options);
   const named = await apt.candidate(recipe.packages.kernel);
-  // linux-image-riscv64 is empty and depends on the package of the present version.
-  const actual = /\blinux-image-[0-9][a-z0-9.+~-]*/.exec(named.depends)?.[0];
+  const actual = actualKernel(named);
   return {
     apt,
-    kernel: actual === undefined ? named : await apt.candidate(actual),
+    kernel: actual === named.name ? named : await apt.candidate(actual),
     busybox: await apt.candidate(recipe.packages.busybox),
     firmware: await apt.candidate(recipe.packages.firmware),
   };
+}
+
+/** The package with a kernel in it: linux-image-riscv64 is empty and depends on that of the present version. */
+export function actualKernel(named: Candidate): string {
+  return /\blinux-image-[0-9][a-z0-9.+~-]*/.exec(named.depends)?.[0] ?? named.name;
 }
 
 /**
@@ -119,33 +127,41 @@ export async function buildDebian(
   progress(steps, steps);
 }
 
-interface Kernel {
+/** What a kernel's package has. */
+export interface Kernel {
   release: string;
   /** The Image, as the RISC-V boot protocol has it. */
   image: Uint8Array;
   /** A module, uncompressed; nothing when it is built in. */
   module(name: string): Promise<KernelModule | undefined>;
+  /** All modules, as the package has them. */
+  packed: readonly Packed[];
+  /** Its own lists, which the package has beside the modules: modules.order and the like, by name. */
+  lists: ReadonlyMap<string, string>;
 }
 
 const IMAGE = /^boot\/vmlinu[xz]-(.+)$/;
 const MODULE = /(?:^|\/)lib\/modules\/[^/]+\/(kernel\/.+\.ko)(\.xz)?$/;
-const BUILT_IN = /(?:^|\/)lib\/modules\/[^/]+\/modules\.builtin$/;
+const LIST = /(?:^|\/)lib\/modules\/[^/]+\/(modules\.[a-z.]+)$/;
+const BUILT_IN = "modules.builtin";
 /** The Image's magic number, "RSC\x05" at 0x38 (Linux, Documentation/arch/riscv/boot-image-header.rst). */
 const IMAGE_MAGIC = 0x05435352;
 const IMAGE_MAGIC_AT = 0x38;
 
-async function readKernel(file: string, signal?: AbortSignal): Promise<Kernel> {
-  const packed = new Map<string, { path: string; xz: boolean; data: Uint8Array }>();
-  const builtIn = new Set<string>();
+/** Reads a kernel's package; takes memory for all its modules. @throws ImageError bad-package */
+export async function readKernel(file: string, signal?: AbortSignal): Promise<Kernel> {
+  const packed = new Map<string, Packed>();
+  const lists = new Map<string, string>();
   let found: { release: string; image: Uint8Array } | undefined;
-  const wanted = (path: string): boolean => IMAGE.test(path) || MODULE.test(path) || BUILT_IN.test(path);
+  const wanted = (path: string): boolean => IMAGE.test(path) || MODULE.test(path) || LIST.test(path);
   for await (const { path, data } of readPackage(file, wanted, signal)) {
     const image = IMAGE.exec(path);
     const module = MODULE.exec(path);
     if (image !== null) found = { release: image[1]!, image: data };
     else if (module !== null) packed.set(moduleName(path), { path: module[1]!, xz: module[2] !== undefined, data });
-    else for (const line of Buffer.from(data).toString("utf8").split("\n")) builtIn.add(moduleName(line));
+    else lists.set(LIST.exec(path)![1]!, Buffer.from(data).toString("latin1"));
   }
+  const builtIn = new Set((lists.get(BUILT_IN) ?? "").split("\n").map(moduleName));
   if (found === undefined) throw bad("has no kernel under boot/");
   const view = new DataView(found.image.buffer, found.image.byteOffset, found.image.byteLength);
   if (view.byteLength < 64 || view.getUint32(IMAGE_MAGIC_AT, true) !== IMAGE_MAGIC) {
@@ -153,6 +169,8 @@ async function readKernel(file: string, signal?: AbortSignal): Promise<Kernel> {
   }
   return {
     ...found,
+    packed: [...packed.values()],
+    lists,
     async module(name) {
       const entry = packed.get(name);
       if (entry === undefined) {
@@ -165,8 +183,8 @@ async function readKernel(file: string, signal?: AbortSignal): Promise<Kernel> {
   };
 }
 
-/** The one file of a package for each pattern. */
-async function pick<K extends string>(
+/** The one file of a package for each pattern. @throws ImageError bad-package */
+export async function pick<K extends string>(
   file: string,
   signal: AbortSignal | undefined,
   patterns: Record<K, RegExp>,

@@ -10,6 +10,7 @@ export type ImageErrorCode =
   | "inconsistent"
   | "apt"
   | "bad-package"
+  | "configure"
   | "cache"
   | "disk-full"
   | "interrupted";

@@ -20,6 +20,45 @@ export interface DebianRecipe {
   modules: string[];
 }
 
+/** A Debian system on a disk, made from its packages. */
+export interface DiskRecipe {
+  kind: "disk";
+  description: string;
+  /** The release's codename, such as trixie. */
+  suite: string;
+  /** Debian's name of the architecture. */
+  architecture: string;
+  /** The kernel's package, and the BusyBox of the initramfs. */
+  kernel: string;
+  busybox: string;
+  /** What is installed beside the kernel and what is essential; dependencies come along, recommendations don't. */
+  packages: string[];
+  /** Kernel modules of the initramfs; what they need comes along. */
+  modules: string[];
+  /** Our own files, a directory beside the manifest: `root/` is copied, `install` is the second stage. */
+  files: string;
+  /** The kernel's command line, without `root=`. */
+  append: string;
+  /** Guest RAM when nothing else is said, MiB. */
+  memory: number;
+  /** The disk's size, MiB; it takes no more of the host's than is written. */
+  size: number;
+}
+
+/** Firmware for the machine's flash, from one of Debian's packages. */
+export interface FirmwareRecipe {
+  kind: "firmware";
+  description: string;
+  suite: string;
+  architecture: string;
+  package: string;
+  /** The files' names in the package: what executes, and its variables at first. */
+  code: string;
+  variables: string;
+  /** Guest RAM when nothing else is said, MiB. */
+  memory: number;
+}
+
 /** A bare-metal program that starts in M-mode without firmware. */
 export interface ElfRecipe {
   kind: "elf";
@@ -31,7 +70,7 @@ export interface ElfRecipe {
 }
 
 /** How one image is made. */
-export type Recipe = DebianRecipe | ElfRecipe;
+export type Recipe = DebianRecipe | DiskRecipe | FirmwareRecipe | ElfRecipe;
 /** All images by name. */
 export type Manifest = ReadonlyMap<string, Recipe>;
 
@@ -41,7 +80,9 @@ const PACKAGE = /^[a-z0-9][a-z0-9+.-]+$/;
 const MODULE = /^[a-zA-Z0-9_-]+$/;
 const WORD = /^[a-z0-9]+$/;
 const FILE = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*$/;
+const PLAIN = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const MAX_MEMORY = 4096; // MiB, of one WebAssembly memory
+const MAX_DISK = 2 * 1024 * 1024; // MiB, of a partition table with sectors of 512 bytes and 32-bit ends in its MBR
 
 /**
  * Checks a manifest's text.
@@ -63,11 +104,37 @@ function parseRecipe(name: string, value: unknown): Recipe {
   if (!isRecord(value)) throw bad(`must have an object for ${name}`);
   const fields = new Fields(name, value);
   const description = fields.text("description", /^[^\n]+$/);
-  const memory = fields.memory("memory");
-  const kind = fields.text("kind", /^(debian|elf)$/);
+  const memory = fields.mebibytes("memory", MAX_MEMORY);
+  const kind = fields.text("kind", /^(debian|disk|firmware|elf)$/);
   let recipe: Recipe;
   if (kind === "elf") {
     recipe = { kind, description, memory, file: fields.text("file", FILE) };
+  } else if (kind === "firmware") {
+    recipe = {
+      kind,
+      description,
+      memory,
+      suite: fields.text("suite", WORD),
+      architecture: fields.text("architecture", WORD),
+      package: fields.text("package", PACKAGE),
+      code: fields.text("code", PLAIN),
+      variables: fields.text("variables", PLAIN),
+    };
+  } else if (kind === "disk") {
+    recipe = {
+      kind,
+      description,
+      memory,
+      suite: fields.text("suite", WORD),
+      architecture: fields.text("architecture", WORD),
+      kernel: fields.text("kernel", PACKAGE),
+      busybox: fields.text("busybox", PACKAGE),
+      packages: fields.list("packages", PACKAGE),
+      modules: fields.list("modules", MODULE),
+      files: fields.text("files", FILE),
+      append: fields.text("append", /^[\x20-\x7e]*$/),
+      size: fields.mebibytes("size", MAX_DISK),
+    };
   } else {
     const packages = fields.record("packages");
     recipe = {
@@ -115,10 +182,10 @@ class Fields {
     return value as string[];
   }
 
-  memory(key: string): number {
+  mebibytes(key: string, most: number): number {
     const value = this.#take(key);
-    if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > MAX_MEMORY) {
-      throw this.#bad(key, `a whole number of MiB, at most ${MAX_MEMORY}`);
+    if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > most) {
+      throw this.#bad(key, `a whole number of MiB, at most ${most}`);
     }
     return value as number;
   }

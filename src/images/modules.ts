@@ -10,6 +10,16 @@ export interface ModuleInfo {
   aliases: string[];
 }
 
+/** What depmod's tables are made of. */
+export interface ModuleFacts {
+  /** Relative to /lib/modules/<release>, as it is there. */
+  path: string;
+  /** Of its `.modinfo`: keys and values in their order. */
+  info: readonly (readonly [string, string])[];
+  /** What it exports. */
+  symbols: readonly string[];
+}
+
 /** A kernel module, uncompressed. `path` is relative to /lib/modules/<release>. */
 export interface KernelModule {
   name: string;
@@ -54,30 +64,72 @@ const SECTION_SIZE = 64;
 const SH_OFFSET = 24;
 const SH_SIZE = 32;
 
-function modinfo(name: string, data: Uint8Array): Uint8Array {
+/** The first section of each name, in the names' order; nothing where there is none. @throws RangeError */
+function sections(data: Uint8Array, wanted: readonly string[]): (Uint8Array | undefined)[] {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  if (view.getUint32(0, true) !== ELF_MAGIC || view.getUint16(4, true) !== 0x0102) throw new RangeError("not ELF64");
+  const table = Number(view.getBigUint64(E_SHOFF, true));
+  const section = (index: number): Uint8Array => {
+    const at = table + index * SECTION_SIZE;
+    const offset = Number(view.getBigUint64(at + SH_OFFSET, true));
+    const end = offset + Number(view.getBigUint64(at + SH_SIZE, true));
+    if (end > data.length) throw new RangeError("a section is cut short");
+    return data.subarray(offset, end);
+  };
+  const names = Buffer.from(section(view.getUint16(E_SHSTRNDX, true))).toString("latin1");
+  const found = new Map<string, number>();
+  for (let index = 0; index < view.getUint16(E_SHNUM, true); index++) {
+    const at = view.getUint32(table + index * SECTION_SIZE, true);
+    const name = names.slice(at, names.indexOf("\0", at));
+    if (!found.has(name)) found.set(name, index);
+  }
+  return wanted.map((name) => (found.has(name) ? section(found.get(name)!) : undefined));
+}
+
+function unreadable(name: string, error: unknown): ImageError {
+  const why = (error as Error).message;
+  return new ImageError(
+    "bad-package",
+    `The kernel module ${name} can't be read (${why}); report this kernel version.`,
+    {
+      cause: error,
+    },
+  );
+}
+
+function modinfo(name: string, data: Uint8Array): Uint8Array {
   try {
-    if (view.getUint32(0, true) !== ELF_MAGIC || view.getUint16(4, true) !== 0x0102) throw new RangeError("not ELF64");
-    const table = Number(view.getBigUint64(E_SHOFF, true));
-    const section = (index: number): Uint8Array => {
-      const at = table + index * SECTION_SIZE;
-      const offset = Number(view.getBigUint64(at + SH_OFFSET, true));
-      const end = offset + Number(view.getBigUint64(at + SH_SIZE, true));
-      if (end > data.length) throw new RangeError("a section is cut short");
-      return data.subarray(offset, end);
-    };
-    const names = Buffer.from(section(view.getUint16(E_SHSTRNDX, true))).toString("latin1");
-    for (let index = 0; index < view.getUint16(E_SHNUM, true); index++) {
-      const at = view.getUint32(table + index * SECTION_SIZE, true);
-      if (names.slice(at, names.indexOf("\0", at)) === ".modinfo") return section(index);
-    }
-    throw new RangeError("no .modinfo");
+    const [found] = sections(data, [".modinfo"]);
+    if (found === undefined) throw new RangeError("no .modinfo");
+    return found;
   } catch (error) {
-    throw new ImageError(
-      "bad-package",
-      `The kernel module ${name} can't be read (${(error as Error).message}); report this kernel version.`,
-      { cause: error },
-    );
+    throw unreadable(name, error);
+  }
+}
+
+/** Before the name of each exported symbol (Linux, include/linux/export.h). */
+const EXPORTED = "\0__ksymtab_";
+
+/**
+ * What a module says of itself, and what it exports.
+ * @throws ImageError bad-package, as `readModuleInfo`
+ */
+export function readModuleFacts(path: string, data: Uint8Array): ModuleFacts {
+  try {
+    const [info, strings = new Uint8Array(0)] = sections(data, [".modinfo", ".strtab"]);
+    if (info === undefined) throw new RangeError("no .modinfo");
+    const pairs = Buffer.from(info.buffer, info.byteOffset, info.length)
+      .toString("latin1")
+      .split("\0")
+      .map((line) => [line.slice(0, Math.max(line.indexOf("="), 0)), line.slice(line.indexOf("=") + 1)] as const);
+    const names = Buffer.from(strings.buffer, strings.byteOffset, strings.length);
+    const symbols: string[] = [];
+    for (let at = names.indexOf(EXPORTED); at >= 0; at = names.indexOf(EXPORTED, at + 1)) {
+      symbols.push(names.toString("latin1", at + EXPORTED.length, names.indexOf(0, at + 1)));
+    }
+    return { path, info: pairs, symbols };
+  } catch (error) {
+    throw unreadable(path, error);
   }
 }
 

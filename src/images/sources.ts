@@ -86,14 +86,14 @@ export async function readSources(list: string, parts: string): Promise<Source[]
   return sources;
 }
 
-/** A deb822 paragraph for one source and one architecture. */
-export function writeDeb822(entry: Source, architecture: string): string {
+/** A deb822 paragraph for one source, and one architecture or whatever the system has. */
+export function writeDeb822(entry: Source, architecture: string | undefined): string {
   const lines = [
     "Types: deb",
     `URIs: ${entry.uri}`,
     `Suites: ${entry.suite}`,
     `Components: ${entry.components.join(" ")}`,
-    `Architectures: ${architecture}`,
+    ...(architecture === undefined ? [] : [`Architectures: ${architecture}`]),
   ];
   if (entry.signedBy !== undefined) {
     // A folded value keeps its continuation lines, which start with a space.

@@ -18,7 +18,7 @@ import { BootError, type BootPlan } from "./boot.ts";
 import { crashReport } from "./crash.ts";
 import { Flash } from "./flash.ts";
 import { InputDoor, type InputEvent } from "./input.ts";
-import { busRegions, FW_CFG_INDEX, RAM_BASE } from "./memory-map.ts";
+import { busRegions, HOST_FW_CFG, RAM_BASE } from "./memory-map.ts";
 import { Tracer } from "./trace.ts";
 import { type Attachments, VirtioDevices } from "./virtio.ts";
 
@@ -167,11 +167,11 @@ export class Cell {
         wallclock: () => host.wallclock(),
         mmioRead: (device, offset, size) => {
           const index = device - this.core.abi.DEV_ID_HOST;
-          return index === FW_CFG_INDEX ? this.#fwCfg.read(offset, size) : this.#virtio.read(index, offset, size);
+          return index === HOST_FW_CFG ? this.#fwCfg.read(offset, size) : this.#virtio.read(index, offset, size);
         },
         mmioWrite: (device, offset, size, value) => {
           const index = device - this.core.abi.DEV_ID_HOST;
-          if (index === FW_CFG_INDEX) this.#fwCfg.write(offset, size, value);
+          if (index === HOST_FW_CFG) this.#fwCfg.write(offset, size, value);
           else this.#virtio.write(index, offset, size, value);
         },
         ...(host.observe && { observe: host.observe }),

@@ -5,6 +5,11 @@ import {
   CLINT,
   FLASH,
   FW_CFG,
+  PCI_PIO,
+  PCIE_ECAM,
+  PCIE_IRQ,
+  PCIE_LINES,
+  PCIE_MMIO,
   PLIC,
   PLIC_SOURCES,
   RAM_BASE,
@@ -129,6 +134,7 @@ export function buildFdt(options: FdtOptions): DeviceTree {
       "clock-frequency": cells(UART_CLOCK_HZ),
       ...device(UART_IRQ),
     }),
+    pciNode(plic),
     ...slots.map((slot) => {
       const { base, size, irq } = virtioSlot(slot);
       return node(`virtio_mmio@${hex(base)}`, {
@@ -206,6 +212,36 @@ export function setChosen(tree: DeviceTree, options: Pick<FdtOptions, "bootargs"
     chosen.properties.set("linux,initrd-end", cells64(options.initrd.end));
   }
   if (options.rngSeed) chosen.properties.set("rng-seed", options.rngSeed.slice());
+}
+
+/**
+ * The generic PCI host bridge (Linux, Documentation/devicetree/bindings/pci/host-generic-pci.yaml;
+ * IEEE 1275's PCI bus binding). Device d's pin p is line (d + p) mod 4.
+ */
+function pciNode(plic: number): DtNode {
+  const PORTS = 0x0100_0000;
+  const MEMORY_32 = 0x0200_0000;
+  const lines = Array.from({ length: PCIE_LINES }, (_, i) => i);
+  const map = lines.flatMap((device) =>
+    lines.flatMap((pin) => [device << 11, 0, 0, pin + 1, plic, PCIE_IRQ + ((device + pin) % PCIE_LINES)]),
+  );
+  return node(`pci@${hex(PCIE_ECAM.base)}`, {
+    "#address-cells": cells(3),
+    "#size-cells": cells(2),
+    "#interrupt-cells": cells(1),
+    compatible: strings("pci-host-ecam-generic"),
+    device_type: strings("pci"),
+    "linux,pci-domain": cells(0),
+    "bus-range": cells(0, PCIE_ECAM.size / 2 ** 20 - 1),
+    "dma-coherent": new Uint8Array(),
+    reg: cells64(PCIE_ECAM.base, PCIE_ECAM.size),
+    ranges: cells(
+      ...[PORTS, 0, 0, 0, PCI_PIO.base, 0, PCI_PIO.size],
+      ...[MEMORY_32, 0, PCIE_MMIO.base, 0, PCIE_MMIO.base, 0, PCIE_MMIO.size],
+    ),
+    "interrupt-map-mask": cells((PCIE_LINES - 1) << 11, 0, 0, 7),
+    "interrupt-map": cells(...map),
+  });
 }
 
 function cpuNode(hart: number, phandle: number, intc: number, options: FdtOptions): DtNode {

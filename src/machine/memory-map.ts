@@ -14,7 +14,7 @@ export const MROM: Range = { base: 0x1000, size: 0xf000 };
 export const TEST: Range = { base: 0x10_0000, size: 0x1000 };
 export const RTC: Range = { base: 0x10_1000, size: 0x1000 };
 export const CLINT: Range = { base: 0x200_0000, size: 0x1_0000 };
-/** Reserved: PCI port I/O. */
+/** PCI port I/O: no device here has any. */
 export const PCI_PIO: Range = { base: 0x300_0000, size: 0x1_0000 };
 export const PLIC: Range = { base: 0xc00_0000, size: 0x60_0000 };
 export const UART: Range = { base: 0x1000_0000, size: 0x100 };
@@ -23,9 +23,9 @@ export const VIRTIO: Range = { base: 0x1000_1000, size: 0x1000 };
 export const FW_CFG: Range = { base: 0x1010_0000, size: 0x18 };
 /** Two banks of half this size: firmware, and its variables. */
 export const FLASH: Range = { base: 0x2000_0000, size: 0x400_0000 };
-/** Reserved: PCI Express configuration space. */
+/** PCI Express configuration space. */
 export const PCIE_ECAM: Range = { base: 0x3000_0000, size: 0x1000_0000 };
-/** Reserved: PCI memory space. */
+/** PCI memory space, at the same addresses on the bus. */
 export const PCIE_MMIO: Range = { base: 0x4000_0000, size: 0x4000_0000 };
 export const RAM_BASE = 0x8000_0000;
 
@@ -36,6 +36,9 @@ export const RTC_IRQ = 11;
 export const UART_IRQ = 10;
 /** Of virtio slot 0; slot n has VIRTIO_IRQ + n. */
 export const VIRTIO_IRQ = 1;
+/** Of PCI's line 0; line n has PCIE_IRQ + n. */
+export const PCIE_IRQ = 32;
+export const PCIE_LINES = 4;
 /** The last PLIC source (`riscv,ndev`). */
 export const PLIC_SOURCES = 96;
 
@@ -67,10 +70,13 @@ export interface DeviceIds {
   readonly DEV_ID_HOST: number;
 }
 
-/** Behind DEV_ID_HOST: virtio slot n is n. */
-export const FW_CFG_INDEX = 32;
+/** The host's regions: what is added to DEV_ID_HOST. Virtio slot n has n. */
+export const HOST_ECAM = VIRTIO_SLOTS;
+export const HOST_PCI_MEMORY = VIRTIO_SLOTS + 1;
+export const HOST_PCI_PORTS = VIRTIO_SLOTS + 2;
+export const HOST_FW_CFG = VIRTIO_SLOTS + 3;
 
-/** Every region that the core's bus must know. Devices of the host have ids from DEV_ID_HOST on. */
+/** Every region that the core's bus must know. */
 export function busRegions(ids: DeviceIds): BusRegion[] {
   const regions: BusRegion[] = [
     { ...TEST, device: ids.DEV_ID_SYSCON },
@@ -79,7 +85,10 @@ export function busRegions(ids: DeviceIds): BusRegion[] {
     { ...PLIC, device: ids.DEV_ID_PLIC },
     { ...UART, device: ids.DEV_ID_UART },
     { ...FLASH, device: ids.DEV_ID_PFLASH },
-    { ...FW_CFG, device: ids.DEV_ID_HOST + FW_CFG_INDEX },
+    { ...FW_CFG, device: ids.DEV_ID_HOST + HOST_FW_CFG },
+    { ...PCIE_ECAM, device: ids.DEV_ID_HOST + HOST_ECAM },
+    { ...PCIE_MMIO, device: ids.DEV_ID_HOST + HOST_PCI_MEMORY },
+    { ...PCI_PIO, device: ids.DEV_ID_HOST + HOST_PCI_PORTS },
   ];
   for (let slot = 0; slot < VIRTIO_SLOTS; slot++) {
     const { base, size } = virtioSlot(slot);

@@ -5,6 +5,7 @@ import type { Entropy } from "../backends/entropy.ts";
 import type { Link } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
+import { ALL_ONES, PCI_DEVICES, PciHost } from "../devices/pci/host.ts";
 import { BlockDevice } from "../devices/virtio/blk/blk.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
@@ -12,13 +13,19 @@ import type { GuestMemory } from "../devices/virtio/guest-memory.ts";
 import { MAX_FRAME, NetDevice } from "../devices/virtio/net/net.ts";
 import { EntropyDevice } from "../devices/virtio/rng/rng.ts";
 import { MmioTransport } from "../devices/virtio/transport-mmio.ts";
+import { PciTransport } from "../devices/virtio/transport-pci.ts";
 import { AGENT_PORTS } from "./agent.ts";
 import { DiskPort } from "./disk-port.ts";
 import type { InputDoor, InputEvent } from "./input.ts";
-import { VIRTIO_SLOTS, virtioSlot } from "./memory-map.ts";
+import { HOST_ECAM, HOST_PCI_MEMORY, PCIE_IRQ, PCIE_MMIO, VIRTIO_SLOTS, virtioSlot } from "./memory-map.ts";
+
+/** How a device is reached. PCI is what firmware and kernels know without a module; mmio has few slots. */
+export type TransportName = "pci" | "mmio";
+export const TRANSPORTS: readonly TransportName[] = ["pci", "mmio"];
 
 /** A disk as the guest has it. */
 export interface DiskAttachment {
+  readonly transport: TransportName;
   readonly disk: Disk;
   /** What the guest reads as its serial number: up to 20 bytes. */
   readonly serial: string;
@@ -26,6 +33,7 @@ export interface DiskAttachment {
 
 /** A network as the guest has it. */
 export interface LinkAttachment {
+  readonly transport: TransportName;
   readonly link: Link;
   /** Six bytes. */
   readonly mac: Uint8Array;
@@ -62,7 +70,9 @@ const MOST_FRAMES = 1024;
 export class VirtioDevices {
   readonly console: ConsoleDevice;
   readonly #door: InputDoor;
-  readonly #transports: readonly MmioTransport[];
+  readonly #slots: readonly MmioTransport[];
+  readonly #pci: PciHost;
+  readonly #functions: PciTransport[] = [];
   readonly #rng: EntropyDevice;
   readonly #disks = new Map<number, { readonly device: BlockDevice; readonly port: DiskPort }>();
   readonly #nets = new Map<number, NetDevice>();
@@ -81,12 +91,32 @@ export class VirtioDevices {
       [RNG_SLOT, this.#rng],
       [CONSOLE_SLOT, this.console],
     ]);
-    const free = Array.from({ length: VIRTIO_SLOTS }, (_, slot) => slot).filter((slot) => !bySlot.has(slot));
-    if (disks.length + links.length > free.length)
-      throw new AttachmentError(`A machine has room for ${free.length} disks and networks; give it fewer.`);
-    for (const { disk, serial } of disks) {
-      const slot = free.shift()!;
-      const port = new DiskPort(disk, slot, host.inOrder, {
+    this.#pci = new PciHost(PCIE_MMIO.base, (line, level) => host.setInterrupt(PCIE_IRQ + line, level));
+    // A device's number in events: its slot, and on PCI its device number above those.
+    const places: Record<TransportName, number[]> = {
+      mmio: range(0, VIRTIO_SLOTS).filter((slot) => !bySlot.has(slot)),
+      pci: range(VIRTIO_SLOTS + 1, PCI_DEVICES - 1),
+    };
+    const limits = { mmio: places.mmio.length, pci: places.pci.length };
+    const take = (transport: TransportName): number => {
+      const place = places[transport].shift();
+      if (place !== undefined) return place;
+      throw new AttachmentError(
+        `A machine has room for ${limits[transport]} disks and networks on ${transport}; give it fewer of them.`,
+      );
+    };
+    const put = (place: number, device: VirtioDevice): void => {
+      if (place < VIRTIO_SLOTS) {
+        bySlot.set(place, device);
+        return;
+      }
+      const fn = new PciTransport(`pci${place - VIRTIO_SLOTS}`, device);
+      this.#pci.add(place - VIRTIO_SLOTS, fn);
+      this.#functions.push(fn);
+    };
+    for (const { disk, serial, transport } of disks) {
+      const place = take(transport);
+      const port = new DiskPort(disk, place, host.inOrder, {
         push: (event) => door.push(event),
         quiet: () => this.#quiet(),
         stalled: (message) => host.stalled(message),
@@ -95,18 +125,18 @@ export class VirtioDevices {
         },
       });
       const device = new BlockDevice(memory, disk, serial, (id, request) => port.submit(id, request));
-      bySlot.set(slot, device);
-      this.#disks.set(slot, { device, port });
+      put(place, device);
+      this.#disks.set(place, { device, port });
     }
-    for (const { link, mac } of links) {
-      const slot = free.shift()!;
+    for (const { link, mac, transport } of links) {
+      const place = take(transport);
       const device = new NetDevice(memory, mac, (frame) => link.submit(frame));
-      bySlot.set(slot, device);
-      this.#nets.set(slot, device);
-      link.onFrame = (frame) => this.#arrived(slot, frame);
+      put(place, device);
+      this.#nets.set(place, device);
+      link.onFrame = (frame) => this.#arrived(place, frame);
     }
     this.#links = links.map(({ link }) => link);
-    this.#transports = Array.from({ length: VIRTIO_SLOTS }, (_, slot) => {
+    this.#slots = range(0, VIRTIO_SLOTS).map((slot) => {
       const { irq } = virtioSlot(slot);
       return new MmioTransport(`virtio${slot}`, bySlot.get(slot), (level) => host.setInterrupt(irq, level));
     });
@@ -114,7 +144,7 @@ export class VirtioDevices {
 
   /** For snapshots. */
   get devices(): readonly Device[] {
-    return this.#transports.map(asDevice);
+    return [...this.#slots.map(asDevice), this.#pci, ...this.#functions];
   }
 
   /** Whether a disk is busy, so that its completion should be looked for soon. */
@@ -140,13 +170,17 @@ export class VirtioDevices {
     for (const { port } of this.#disks.values()) port.retry();
   }
 
-  /** Load of the host's region `index`. */
-  read(index: number, offset: number, size: number): bigint {
-    return this.#transports[index]?.read(offset, size) ?? 0n;
+  /** A load from one of the host's regions (memory-map's HOST_*). */
+  read(region: number, offset: number, size: number): bigint {
+    if (region < VIRTIO_SLOTS) return this.#slots[region]?.read(offset, size) ?? 0n;
+    if (region === HOST_PCI_MEMORY) return this.#pci.readMemory(offset, size);
+    return region === HOST_ECAM ? this.#pci.readEcam(offset, size) : ALL_ONES;
   }
 
-  write(index: number, offset: number, size: number, value: bigint): void {
-    this.#transports[index]?.write(offset, size, value);
+  write(region: number, offset: number, size: number, value: bigint): void {
+    if (region < VIRTIO_SLOTS) this.#slots[region]?.write(offset, size, value);
+    else if (region === HOST_PCI_MEMORY) this.#pci.writeMemory(offset, size, value);
+    else if (region === HOST_ECAM) this.#pci.writeEcam(offset, size, value);
   }
 
   /** An input that may be for one of these devices. */
@@ -168,7 +202,9 @@ export class VirtioDevices {
 
   /** As after power-on. */
   reset(): void {
-    for (const transport of this.#transports) transport.reset();
+    for (const slot of this.#slots) slot.reset();
+    for (const fn of this.#functions) fn.reset();
+    this.#pci.reset();
   }
 
   /** After a load: what was asked of the host is asked again. */
@@ -204,6 +240,10 @@ export class VirtioDevices {
     if (waiting >= MOST_FRAMES || frame.length === 0 || frame.length > MAX_FRAME) return;
     if (this.#door.push({ kind: "packet", device, bytes: frame })) this.#frames.set(device, waiting + 1);
   }
+}
+
+function range(from: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => from + i);
 }
 
 /** A virtio window as a device of the machine. */

@@ -27,6 +27,7 @@ const FILES = {
   "/disks/raw": { file: raw },
   "/disks/qcow2": image("disk.qcow2", "convert", "-O", "qcow2", "disk.raw"),
   "/disks/compressed": image("compressed.qcow2", "convert", "-c", "-O", "qcow2", "disk.raw"),
+  "/disks/zstd": image("zstd.qcow2", "convert", "-c", "-O", "qcow2", "-o", "compression_type=zstd", "disk.raw"),
   "/disks/disk.qcow2": { file: join(dir, "disk.qcow2") },
   "/disks/above": image("above", "create", "-f", "qcow2", "-b", "disk.qcow2", "-F", "qcow2"),
   "/disks/astray": image(
@@ -70,11 +71,11 @@ test("images on a server are read as they are, by parts, and written to in memor
   const before = home.sent();
   await boot(
     page,
-    ...["raw", "qcow2", "compressed", "above"].map((name) => ({ path: `disks/${name}`, temporary: true })),
+    ...["raw", "qcow2", "compressed", "above", "zstd"].map((name) => ({ path: `disks/${name}`, temporary: true })),
   );
   // Kernel and initrd are most of it.
   expect(home.sent() - before).toBeLessThan(40 * MIB);
-  for (const disk of ["vda", "vdb", "vdc", "vdd"]) {
+  for (const disk of ["vda", "vdb", "vdc", "vdd", "vde"]) {
     expect((await run(page, `cat /sys/block/${disk}/size /sys/block/${disk}/ro`)).stdout).toBe("131072\n0\n");
     // Far less than all of it: a megabyte of random bytes costs about that.
     const one = home.sent();

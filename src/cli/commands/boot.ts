@@ -122,6 +122,7 @@ function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nv
   // Who speaks of it wants one.
   const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
   const kept = { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }) };
+  if (net === "none") return { ...kept, network: "none" };
   return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
 }
 
@@ -145,10 +146,23 @@ export async function makeMachine(
   // Firmware in flash finds what it boots by itself.
   const alone = flags.kernel !== undefined || flags.flash !== undefined;
   const name = image ?? (alone ? undefined : DEFAULT_IMAGE);
-  const { kernel, initrd, append, bios, flash, nvramTemplate, memory, harts, dtb, deterministic, engine, mirror } =
-    flags;
+  const {
+    kernel,
+    initrd,
+    append,
+    bios,
+    flash,
+    nvramTemplate,
+    memory,
+    harts,
+    dtb,
+    deterministic,
+    engine,
+    mirror,
+    persist,
+  } = flags;
   const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
-  const given = { ...boot, memory, harts, deterministic, engine, mirror };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),

@@ -105,6 +105,11 @@ export abstract class VirtioDevice {
     this.#driverFeatures = (this.#driverFeatures & ~(0xffff_ffffn << shift)) | (BigInt(value >>> 0) << shift);
   }
 
+  /** As the driver has set them so far. */
+  get driverFeatures(): bigint {
+    return this.#driverFeatures;
+  }
+
   /** Whether the driver accepted this feature (a mask of one bit). */
   negotiated(feature: bigint): boolean {
     return (this.#status & STATUS_FEATURES_OK) !== 0 && (this.#driverFeatures & feature) !== 0n;

@@ -68,6 +68,11 @@ export class Virtqueue {
     this.#halves[2 * area + (half === "low" ? 0 : 1)] = value;
   }
 
+  /** What was set: low and high half of each area, in the order of Area. */
+  half(index: number): number {
+    return this.#halves[index] ?? 0;
+  }
+
   /** QueueReady := 1. Ignored if the size or an area's alignment (§2.7) is wrong. */
   start(): void {
     if (this.#ready || this.size === 0 || !this.#locate()) return;

@@ -1,8 +1,9 @@
 /** virtio over MMIO, version 2 (VIRTIO 1.2 §4.2): one window of registers per device. */
-import { type Device, type DeviceState, DeviceStateError } from "../device.ts";
+import type { Device, DeviceState } from "../device.ts";
 import type { Notifier, VirtioDevice } from "./device.ts";
 import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER } from "./queue.ts";
-import { nest, StateReader } from "./state.ts";
+import { StateReader } from "./state.ts";
+import { INTERRUPT_CONFIG, INTERRUPT_USED, loadDevice, saveDevice } from "./transport.ts";
 
 // Registers (§4.2.2, table 4.1).
 const MAGIC_VALUE = 0x000;
@@ -35,8 +36,6 @@ const CONFIG = 0x100;
 
 const MAGIC = 0x74726976; // "virt"
 const VENDOR = 0x44524157; // "WARD"
-const INTERRUPT_USED = 1;
-const INTERRUPT_CONFIG = 2;
 
 /**
  * One window. Without a device it is a placeholder, which drivers pass over
@@ -110,8 +109,7 @@ export class MmioTransport implements Device, Notifier {
       driverFeaturesSel: this.#driverFeaturesSel,
       queueSel: this.#queueSel,
       interruptStatus: this.#interruptStatus,
-      id: this.device?.id ?? 0,
-      ...(this.device ? nest("device", this.device.save()) : {}),
+      ...saveDevice(this.device),
     };
   }
 
@@ -122,19 +120,12 @@ export class MmioTransport implements Device, Notifier {
     const driverFeaturesSel = state.number("driverFeaturesSel", 0xffff_ffff);
     const queueSel = state.number("queueSel", 0xffff_ffff);
     const interruptStatus = state.number("interruptStatus", INTERRUPT_USED | INTERRUPT_CONFIG);
-    const id = state.number("id", 0xffff_ffff);
-    if (id !== (this.device?.id ?? 0)) {
-      throw new DeviceStateError(
-        `The saved state of ${this.name} is that of virtio device ${id}, not ${this.device?.id ?? 0}; ` +
-          "use a snapshot of the same machine.",
-      );
-    }
-    const device = this.device?.load(state.part("device"));
+    const device = loadDevice(this.name, state, this.device);
     this.#deviceFeaturesSel = deviceFeaturesSel;
     this.#driverFeaturesSel = driverFeaturesSel;
     this.#queueSel = queueSel;
     this.#interruptStatus = interruptStatus;
-    device?.();
+    device();
     if (this.device) this.#setInterrupt(interruptStatus !== 0);
   }
 

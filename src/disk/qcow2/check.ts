@@ -7,7 +7,7 @@
 import type { BlockFile } from "../../backends/block-file.ts";
 import { get64, roundUp, view } from "../bytes.ts";
 import { DiskError } from "../errors.ts";
-import { HEADER_BYTES, type Header, MAX_OFFSET, parseHeader } from "./header.ts";
+import { cleared, FIELD, HEADER_BYTES, type Header, MAX_OFFSET, parseHeader } from "./header.ts";
 import { compressedPlace } from "./mapping.ts";
 import { Refcounts } from "./refcounts.ts";
 import { readSnapshots } from "./snapshots.ts";
@@ -54,8 +54,11 @@ const MAX_COUNTERS = 512 * 2 ** 20;
 /** Counts of references by cluster, where there are any. */
 class Counters {
   readonly #chunks = new Map<number, Uint32Array>();
+  /** One more than the last cluster with a reference. */
+  end = 0;
 
   add(cluster: number): void {
+    this.end = Math.max(this.end, cluster + 1);
     const index = Math.floor(cluster / 2 ** CHUNK_BITS);
     let chunk = this.#chunks.get(index);
     if (!chunk) {
@@ -74,12 +77,6 @@ class Counters {
   /** Whether there is none in this and the following clusters of the same chunk. */
   emptyChunk(cluster: number): boolean {
     return !this.#chunks.has(Math.floor(cluster / 2 ** CHUNK_BITS));
-  }
-
-  get end(): number {
-    let last = -1;
-    for (const index of this.#chunks.keys()) last = Math.max(last, index);
-    return (last + 1) * 2 ** CHUNK_BITS;
   }
 }
 
@@ -145,6 +142,11 @@ class Checker {
     await this.#countRefcounts();
     await this.#compare();
     await this.#checkFlags();
+    const isSound = this.#result.corruptions + this.#result.errors === 0;
+    if (isSound && this.#options.repair === "all" && (this.#header.dirty || this.#header.corrupt)) {
+      await this.#file.write(FIELD.incompatible, cleared(this.#header));
+      await this.#file.flush();
+    }
     return this.#result;
   }
 

@@ -24,7 +24,7 @@ import { DiskError, damaged, quote } from "../errors.ts";
 import type { Extent, Image } from "../image.ts";
 import type { Table } from "./cache.ts";
 import { checkQcow2 } from "./check.ts";
-import { type Compression, cleared, FIELD, HEADER_BYTES, type Header, parseHeader } from "./header.ts";
+import { type Compression, FIELD, HEADER_BYTES, type Header, parseHeader } from "./header.ts";
 import { type Entry, Mapping, type Place } from "./mapping.ts";
 import { Refcounts } from "./refcounts.ts";
 
@@ -91,15 +91,20 @@ export class Qcow2Image implements Image {
 
   read(offset: number, into: Uint8Array): void | Promise<void> {
     const waits: Promise<void>[] = [];
-    for (let at = 0; at < into.length; ) {
-      const place = this.#map.find(offset + at, into.length - at);
-      if (!place) {
-        waits.push(this.#readLater(offset + at, into.subarray(at)));
-        break;
+    try {
+      for (let at = 0; at < into.length; ) {
+        const place = this.#map.find(offset + at, into.length - at);
+        if (!place) {
+          waits.push(this.#readLater(offset + at, into.subarray(at)));
+          break;
+        }
+        const wait = this.#readPlace(place, offset + at, into.subarray(at, at + place.length));
+        if (wait) waits.push(wait);
+        at += place.length;
       }
-      const wait = this.#readPlace(place, offset + at, into.subarray(at, at + place.length));
-      if (wait) waits.push(wait);
-      at += place.length;
+    } catch (error) {
+      if (waits.length === 0) throw error;
+      waits.push(Promise.reject(error));
     }
     if (waits.length > 0) return this.#track(waits);
   }
@@ -162,16 +167,21 @@ export class Qcow2Image implements Image {
     this.#mustBeWritable();
     const waits: Promise<void>[] = [];
     let at = 0;
-    for (let place: Place | undefined; at < bytes.length; at += place.length) {
-      place = this.#map.find(offset + at, bytes.length - at);
-      if (!place?.writable) break;
-      const wait = this.#writePlace(place, bytes.subarray(at, at + place.length));
-      if (wait) waits.push(wait);
+    try {
+      for (let place: Place | undefined; at < bytes.length; at += place.length) {
+        place = this.#map.find(offset + at, bytes.length - at);
+        if (!place?.writable) break;
+        const wait = this.#writePlace(place, bytes.subarray(at, at + place.length));
+        if (wait) waits.push(wait);
+      }
+    } catch (error) {
+      if (waits.length === 0) throw error;
+      return this.#track([...waits, Promise.reject(error)]);
     }
     const direct = waits.length > 0 ? this.#track(waits) : undefined;
     if (at === bytes.length) return direct;
     const rest = this.#exclusive(() => this.#writeAll(offset + at, bytes.subarray(at)));
-    return direct ? Promise.all([direct, rest]).then(() => {}) : rest;
+    return direct ? allDone([direct, rest]) : rest;
   }
 
   /** Writes where a place is, which must be writable. */
@@ -450,7 +460,9 @@ export class Qcow2Image implements Image {
     await this.#map.load(offset);
     const place = this.#map.find(offset, length);
     if (!place) return this.extent(offset, length);
-    return { kind: place.kind === "compressed" ? "data" : place.kind, length: place.length };
+    if (place.kind !== "absent") return { kind: place.kind === "zero" ? "zero" : "data", length: place.length };
+    const there = Math.min(place.length, (this.#backing?.size ?? 0) - offset);
+    return this.#backing && there > 0 ? this.#backing.extent(offset, there) : { kind: "zero", length: place.length };
   }
 
   async close(): Promise<void> {
@@ -476,7 +488,7 @@ export class Qcow2Image implements Image {
 
   /** Notes that places in the file are in use until all of these are done. */
   async #track(waits: Promise<void>[]): Promise<void> {
-    const all = Promise.all(waits).then(() => {});
+    const all = allDone(waits);
     this.#inFlight.add(all);
     try {
       await all;
@@ -488,6 +500,11 @@ export class Qcow2Image implements Image {
   #mustBeWritable(): void {
     if (this.readOnly) throw new DiskError("read-only", `The disk ${quote(this.#file.name)} is read-only.`);
   }
+}
+
+/** Waits for all, also when some fail; throws the first failure. */
+async function allDone(waits: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(waits)) if (result.status === "rejected") throw result.reason;
 }
 
 /** Reads from what is under an image; zeroes where there is nothing. */
@@ -511,8 +528,6 @@ async function prepare(file: BlockFile, header: Header): Promise<void> {
     const { corruptions, errors } = await checkQcow2(file, { repair: "all" });
     if (corruptions + errors > 0)
       throw damaged(file.name, "it was not closed in order and can't be repaired; see `wardian disk check`");
-    await file.write(FIELD.incompatible, cleared(header));
-    await file.flush();
   }
   if (header.autoclear) {
     await file.write(FIELD.autoclear, new Uint8Array(8));

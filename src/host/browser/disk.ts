@@ -1,5 +1,6 @@
 /** Disks in pages: images on servers and files of the user's, which are only read, with an overlay in memory. */
 
+import { decompress as unzstd } from "fzstd";
 import type { BlockFile } from "../../backends/block-file.ts";
 import type { Disk, DiskOptions } from "../../backends/disk.ts";
 import { ImageDisk } from "../../disk/disk.ts";
@@ -10,6 +11,7 @@ import { type ImageSource, openImage } from "../../disk/open.ts";
 import { createQcow2 } from "../../disk/qcow2/create.ts";
 import type { Compression } from "../../disk/qcow2/header.ts";
 import { Qcow2Image } from "../../disk/qcow2/image.ts";
+import { zstdFrame } from "../../disk/qcow2/zstd.ts";
 import { UrlFile } from "./url-file.ts";
 
 /** A disk by the URL of its image or, without one, by a file. */
@@ -58,11 +60,11 @@ async function openBacking(name: string, by: string, { file, allowBacking = [] }
 }
 
 async function decompress(type: Compression, data: Uint8Array, length: number): Promise<Uint8Array> {
-  if (type !== "zlib")
-    throw new DiskError(
-      "unsupported",
-      "The image is compressed by zstd, which can't be read yet; convert it by qemu-img.",
-    );
+  if (type === "zstd") {
+    const frame = zstdFrame(data);
+    if (!frame) throw new Error("There is no whole frame.");
+    return unzstd(frame, new Uint8Array(length));
+  }
   const stream = new Blob([data as Uint8Array<ArrayBuffer>])
     .stream()
     .pipeThrough(new DecompressionStream("deflate-raw"));

@@ -2,7 +2,9 @@
 
 import type { Link, NetworkOptions, PortOptions } from "../../backends/link.ts";
 import type { Timing } from "../../backends/timing.ts";
+import { checkCard } from "../../hypervisor/attach.ts";
 import { MachineError } from "../../hypervisor/machine.ts";
+import type { TransportName } from "../../machine/virtio.ts";
 import { Switch as EthernetSwitch } from "../../net/switch.ts";
 import { PortLink } from "./port-link.ts";
 
@@ -42,6 +44,8 @@ export interface PageNetwork {
   readonly switch: Switch;
   /** The guest's hardware address; the switch gives each machine another by itself. */
   readonly mac?: string;
+  /** Default: "pci". */
+  readonly transport?: TransportName;
 }
 
 /** @throws MachineError for what a JavaScript caller may have given */

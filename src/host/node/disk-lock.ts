@@ -243,12 +243,13 @@ function findQemu({ dev, ino }: fs.BigIntStats, mode: LockMode): string | undefi
   const minor = (dev & 0xffn) | ((dev >> 12n) & 0xfff00n);
   const hex = (value: bigint) => value.toString(16).padStart(2, "0");
   const file = `${hex(major)}:${hex(minor)}:${ino}`;
+  const locked = new Set<number>();
   for (const line of text.split("\n")) {
     const match = /^\d+: OFDLCK\s+ADVISORY\s+\S+\s+-?\d+\s+(\S+)\s+(\d+)\s+(\d+)/.exec(line);
     if (!match || match[1] !== file) continue;
-    const covers = (byte: number) => Number(match[2]) <= byte && byte <= Number(match[3]);
-    if (covers(QEMU_WRITES)) return "QEMU, which writes it";
-    if (mode === "write" && covers(QEMU_LETS_NOBODY_WRITE)) return "QEMU, which reads it";
+    for (const byte of [QEMU_WRITES, QEMU_LETS_NOBODY_WRITE])
+      if (Number(match[2]) <= byte && byte <= Number(match[3])) locked.add(byte);
   }
-  return undefined;
+  if (locked.has(QEMU_WRITES)) return "QEMU, which writes it";
+  return mode === "write" && locked.has(QEMU_LETS_NOBODY_WRITE) ? "QEMU, which reads it" : undefined;
 }

@@ -25,7 +25,7 @@ export async function openDisk(options: DiskOptions): Promise<Disk> {
     if (options.temporary !== true) return new ImageDisk(image, () => files.unlock());
     return new ImageDisk(await overlay(image), () => files.unlock());
   } catch (error) {
-    await files.unlock();
+    files.unlock();
     throw error;
   }
 }
@@ -51,9 +51,14 @@ export class DiskFiles implements ImageSource {
   readonly #allowed: readonly string[];
   readonly #locks: DiskLock[] = [];
   readonly #chain = new Set<string>();
-  #folder = "";
+  #folder: string;
 
-  constructor(allowed: readonly string[] = []) {
+  /**
+   * @param allowed as DiskOptions.allowBacking
+   * @param folder whose files may be backing files; that of what `open` is given, by default
+   */
+  constructor(allowed: readonly string[] = [], folder = "") {
+    this.#folder = folder;
     this.#allowed = allowed.map((path) => tryRealpath(resolve(path)) ?? resolve(path));
   }
 
@@ -87,12 +92,6 @@ export class DiskFiles implements ImageSource {
 
   async openBacking(name: string, by: string): Promise<BlockFile> {
     const path = this.resolveBacking(name, by);
-    const file = await this.openFileOnce(path, by);
-    return file;
-  }
-
-  /** As openFile, but not a file that is in the chain already. */
-  private async openFileOnce(path: string, by: string): Promise<NodeBlockFile> {
     const probe = NodeBlockFile.open(path, { readOnly: true });
     const { identity } = probe;
     probe.close();
@@ -117,14 +116,17 @@ export class DiskFiles implements ImageSource {
     const isAllowed = [this.#folder, ...this.#allowed].some((allowed) => isWithin(real, allowed));
     if (!isAllowed) {
       const sentence = `The image ${quote(by)} wants ${quote(real)} for its backing file, which is in another folder`;
-      throw new DiskError("forbidden", `${sentence}; if you trust the image, allow that by --allow-backing.`);
+      throw new DiskError(
+        "forbidden",
+        `${sentence}; if you trust the image, allow that (--allow-backing PATH, or allow-backing=PATH with --disk).`,
+      );
     }
     if (!statSync(real).isFile())
       throw new DiskError("forbidden", `The backing file ${quote(real)} is not a plain file.`);
     return real;
   }
 
-  async unlock(): Promise<void> {
+  unlock(): void {
     for (const lock of this.#locks.splice(0)) lock.release();
   }
 }
@@ -142,7 +144,8 @@ function tryRealpath(path: string): string | undefined {
   }
 }
 
-function realpath(path: string, what?: string): string {
+/** @param what it is, for when it isn't there @throws DiskError */
+export function realpath(path: string, what?: string): string {
   try {
     return realpathSync(path);
   } catch (error) {

@@ -15,6 +15,7 @@ interface Entry {
 /** Names of images as people read them; others are as they are. */
 const TITLES: Readonly<Record<string, string>> = {
   debian: "BusyBox",
+  "debian-disk": "Debian disk",
   hello: "Hello",
   selftest: "Self-test",
 };

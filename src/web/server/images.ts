@@ -3,7 +3,13 @@
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { ImageFile, ImageRecord } from "../../hypervisor/image-record.ts";
-import { listImages, type Provisioned, type ProvisionOptions, provision } from "../../images/index.ts";
+import {
+  listImages,
+  type Provisioned,
+  type ProvisionedFirmware,
+  type ProvisionOptions,
+  provision,
+} from "../../images/index.ts";
 import type { Served } from "./static.ts";
 
 /** What `index.json` has of each image. */
@@ -28,7 +34,9 @@ export async function servedImages(options: ProvisionOptions, names?: readonly s
   const entries: ImageEntry[] = [];
   for (const { name, description, ready } of await listImages(options)) {
     if (names ? !names.includes(name) : !ready && name !== DEFAULT) continue;
-    const { record, parts } = await layOut(await provision(name, options));
+    const image = await provision(name, options);
+    if (image.kind === "firmware") continue; // nothing to boot by itself
+    const { record, parts } = await layOut(image);
     for (const [file, path] of parts) files.set(`${name}/${file}`, { file: path });
     files.set(`${name}/image.json`, { content: `${JSON.stringify(record, null, 2)}\n` });
     entries.push({ name, description });
@@ -37,7 +45,9 @@ export async function servedImages(options: ProvisionOptions, names?: readonly s
   return files;
 }
 
-async function layOut(image: Provisioned): Promise<{ record: ImageRecord; parts: Map<string, string> }> {
+async function layOut(
+  image: Exclude<Provisioned, ProvisionedFirmware>,
+): Promise<{ record: ImageRecord; parts: Map<string, string> }> {
   const parts = new Map<string, string>();
   const part = async (path: string): Promise<ImageFile> => {
     const file = basename(path);
@@ -48,6 +58,6 @@ async function layOut(image: Provisioned): Promise<{ record: ImageRecord; parts:
   if (image.kind === "elf") return { record: { bios: "none", kernel: await part(image.path), memory }, parts };
   const kernel = await part(image.kernel);
   const initrd = await part(image.initrd);
-  const disks = "disk" in image ? [{ file: (await part(String(image.disk))).file, format: "qcow2" as const }] : [];
+  const disks = image.kind === "disk" ? [{ file: (await part(image.disk)).file, format: "qcow2" as const }] : [];
   return { record: { kernel, initrd, disks, append: image.append, memory }, parts };
 }
