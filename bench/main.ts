@@ -15,10 +15,11 @@ import { KERNELS } from "./kernels.ts";
 import { findWardian, type Machines } from "./machines.ts";
 import { formatTable, type Row } from "./report.ts";
 import { runBoot } from "./suites/boot.ts";
+import { runBrowser } from "./suites/browser.ts";
 import { runKernels } from "./suites/kernels.ts";
 import { runMicro } from "./suites/micro.ts";
 
-const SUITES = ["kernels", "boot", "micro"] as const;
+const SUITES = ["kernels", "boot", "micro", "browser"] as const;
 type Suite = (typeof SUITES)[number];
 const PEERS = ["qemu", "native"] as const;
 type Peer = (typeof PEERS)[number];
@@ -66,7 +67,7 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
   const say = (what: string) => {
     process.stderr.write(terminal ? `\r\x1b[K${what}` : `${what}\n`);
   };
-  const onMachines = suites.some((suite) => suite !== "micro");
+  const onMachines = suites.some((suite) => suite !== "micro" && suite !== "browser");
   const machines: Machines = {
     wardian: onMachines && !options.peersOnly ? findWardian(options.engine) : undefined,
     qemus: onMachines && options.against.includes("qemu") ? await findQemus(say) : [],
@@ -78,6 +79,7 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
     for (const suite of suites) {
       if (suite === "kernels") rows.push(...(await runKernels(machines, { ...options, kernels }, say)));
       if (suite === "boot") rows.push(...(await runBoot(machines, options.runs, say)));
+      if (suite === "browser") rows.push(...(await runBrowser({ ...options, kernels }, say)));
       if (suite === "micro") rows.push(...(await runMicro(MICRO_MS, say)));
     }
   } finally {

@@ -2,7 +2,6 @@
 
 import type { Link, NetworkOptions, PortOptions } from "../../backends/link.ts";
 import type { Timing } from "../../backends/timing.ts";
-import { checkCard } from "../../hypervisor/attach.ts";
 import { MachineError } from "../../hypervisor/machine.ts";
 import type { TransportName } from "../../machine/virtio.ts";
 import { Switch as EthernetSwitch } from "../../net/switch.ts";
