@@ -57,3 +57,9 @@ export interface NetworkOptions {
   /** Writes every frame to a pcapng file of that path. */
   readonly capture?: string;
 }
+
+/** A link whose other end is in another thread, by the platform's channel between threads. */
+export interface PortOptions {
+  readonly kind: "port";
+  readonly port: unknown;
+}

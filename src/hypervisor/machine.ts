@@ -234,6 +234,11 @@ export class Machine {
     await this.#call({ type: "resume" });
   }
 
+  /** Power off and on again; RAM that nothing is loaded to keeps its contents. */
+  async reset(): Promise<void> {
+    await this.#call({ type: "reset" });
+  }
+
   /** Holds it for a debugger that is to come; also before it starts, at its first instruction. */
   async holdForDebugger(): Promise<void> {
     await this.#call({ type: "debug", action: "halt" });

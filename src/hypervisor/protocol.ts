@@ -5,7 +5,7 @@
 
 import type { DiskOptions } from "../backends/disk.ts";
 import type { ShareOptions } from "../backends/files.ts";
-import type { NetworkOptions } from "../backends/link.ts";
+import type { NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, Exit } from "../machine/cell.ts";
@@ -29,6 +29,12 @@ export interface MachineNetwork extends NetworkOptions {
   readonly transport?: TransportName;
 }
 
+/** A machine's end of a link that its owner has the other end of. */
+export interface MachinePort extends PortOptions {
+  readonly mac?: string;
+  readonly transport?: TransportName;
+}
+
 /** What a cell is made from: a boot plan, or a snapshot (which fits the rest). */
 export interface CellSpec {
   readonly memoryBytes: number;
@@ -40,7 +46,7 @@ export interface CellSpec {
   readonly traced: boolean;
   readonly engine?: EngineName;
   readonly disks?: readonly MachineDisk[];
-  readonly network?: MachineNetwork;
+  readonly network?: MachineNetwork | MachinePort;
   readonly shares?: readonly ShareOptions[];
   /** There are flash chips. */
   readonly flash?: boolean;

@@ -297,9 +297,14 @@ export class Cell {
     return this.#virtio.busy;
   }
 
-  /** Whether a disk waits for room on the host. */
+  /** Whether a disk waits for room on the host, or for a server. */
   get stalled(): boolean {
     return this.#virtio.stalled;
+  }
+
+  /** Whether what a disk waits for is lost if the machine ends now. */
+  get losing(): boolean {
+    return this.#virtio.losing;
   }
 
   /** Tries again what waits for room on the host. */

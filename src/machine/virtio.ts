@@ -179,9 +179,15 @@ export class VirtioDevices {
     return false;
   }
 
-  /** Whether a disk waits for room on the host. */
+  /** Whether a disk waits for room on the host, or for a server. */
   get stalled(): boolean {
     for (const { port } of this.#disks.values()) if (port.stalled) return true;
+    return false;
+  }
+
+  /** Whether something is lost if it ends now. */
+  get losing(): boolean {
+    for (const { port } of this.#disks.values()) if (port.losing) return true;
     return false;
   }
 
