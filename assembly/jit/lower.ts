@@ -2,7 +2,6 @@
  * One instruction as WebAssembly.
  */
 
-import { TLB_STORE } from "../abi";
 import {
   OP_ADD, OP_ADD_UW, OP_ADDI, OP_ADDIW, OP_ADDW, OP_AND, OP_ANDI, OP_ANDN, OP_AUIPC, OP_BCLR, OP_BCLRI, OP_BEXT, OP_BEXTI,
   OP_BINV, OP_BINVI, OP_BSET, OP_BSETI, OP_CLZ, OP_CLZW, OP_CPOP, OP_CPOPW, OP_CTZ, OP_CTZW, OP_CZERO_EQZ, OP_CZERO_NEZ, OP_DIV,
@@ -22,7 +21,8 @@ import {
   SELECT, set, size, tee,
 } from "./emit";
 import { lowerFp } from "./lower-fp";
-import { end, L_PAGE, L_TEMP, leaveUnlessHit, linear, lowerCall, need, SINK, words, x } from "./parts";
+import { find, linear, within } from "./accesses";
+import { end, L_PAGE, L_TEMP, lowerCall, need, SINK, words, x } from "./parts";
 import { op, opA, opB, opImm } from "./region";
 
 function binary(code: u8): void {
@@ -259,18 +259,18 @@ function divideWord(code: u8, isRemainder: bool, isSigned: bool): void {
 }
 
 function lowerLoad(size: u32, code: u8, offset: i32): void {
-  leaveUnlessHit(0, size, offset);
-  linear(0);
-  access(code, 0);
+  find(size, offset);
+  linear();
+  access(code, within);
   end();
 }
 
 function lowerStore(size: u32, code: u8, offset: i32): void {
   need(opA);
-  leaveUnlessHit(TLB_STORE, size, offset);
-  linear(TLB_STORE);
+  find(size, offset);
+  linear();
   x(opA);
-  access(code, 0);
+  access(code, within);
 }
 
 /**

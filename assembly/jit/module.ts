@@ -21,11 +21,12 @@ import {
   I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, i64c, IF, LOOP, RETURN, returnCallIndirect, seldom, set,
   size, sized, tee, unsigned, VOID,
 } from "./emit";
+import { atAccess, planAccesses } from "./accesses";
 import { lower } from "./lower";
 import {
   declareFloats, dirty, fillAll, floatGroups, flush, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE,
-  L_TEMP, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
-  tlbOffset, widen, words, writeBack, x,
+  L_TEMP, LINEARS, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
+  fetchOffset, widen, words, writeBack, x,
 } from "./parts";
 import {
   callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL,
@@ -222,7 +223,7 @@ function writeBody(index: u32): void {
   hintsFor(index);
   unsigned(3 + floatGroups());
   unsigned(2); byte(I64); // L_VA, L_TEMP
-  unsigned(2); byte(I32); // L_ENTRY, L_TLB
+  unsigned(3 + LINEARS); byte(I32); // L_ENTRY, L_TLB, L_HOME, L_LINEAR
   unsigned(31); byte(I64);
   declareFloats();
   labels = 0;
@@ -327,6 +328,7 @@ function code(b: u32): void {
   instructions += count;
   knowWords(wordsAt(b));
   let at = startOf(b);
+  planAccesses(page, slots, at, count);
   const kind = kindOf(b);
   const jumps = kind != KIND_FALL && kind != KIND_STOP;
   for (let i: u32 = 0; i < count; i++) {
@@ -335,6 +337,7 @@ function code(b: u32): void {
       retire();
       break;
     }
+    atAccess(i);
     lower(at);
     knowWords(wordsAfter(words));
     retire();
@@ -517,7 +520,7 @@ function comeBack(b: u32): void {
 /** Leaves in L_ENTRY the slot of the address in L_TEMP; pushes whether a region starts there. */
 function findRegion(): void {
   get(L_TEMP);
-  tlbOffset();
+  fetchOffset();
   get(L_HART);
   access(I32_LOAD, H_TLB_FETCH);
   byte(I32_ADD);

@@ -30,7 +30,11 @@ export const L_VA: u32 = 4; //     i64
 export const L_TEMP: u32 = 5; //   i64
 export const L_ENTRY: u32 = 6; //  i32
 export const L_TLB: u32 = 7; //    i32: the data bank
-export const L_X: u32 = 7; // x1 is local 8
+export const L_HOME: u32 = 8; //   i32: as L_ENTRY
+/** i32: where accesses that belong together are in linear memory; the last is for one alone. */
+export const L_LINEAR: u32 = 9;
+export const LINEARS: u32 = 8;
+export const L_X: u32 = L_LINEAR + LINEARS - 1; // x1 is the next one
 // In regions with floating point:
 const L_F: u32 = L_X + 32; //      f64: f0..f31
 const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers
@@ -73,6 +77,9 @@ export const FP_DIRTY: u32 = 2;
  */
 export const FP_LIMIT: u32 = 4;
 
+/** Byte i: of which group of accesses (jit/accesses) the local L_LINEAR + i has the place. */
+let holders: u64 = ~0;
+
 /** Bit r: x[r] is a sign-extended word. */
 export let words: u32 = 0;
 
@@ -86,6 +93,19 @@ export function know(isReady: u64, isDirty: u64, retired: u32, state: u32, isNar
   pending = retired;
   fp = state;
   narrow = isNarrow;
+}
+
+/** Does a local of L_LINEAR hold where that group of accesses is? */
+export function holds(holder: u32, group: u32): bool {
+  return <u32>(holders >> (holder << 3) & 0xff) == group;
+}
+
+export function holdNone(): void {
+  holders = ~0;
+}
+
+export function hold(holder: u32, group: u32): void {
+  holders = (holders & ~(<u64>0xff << (holder << 3))) | (<u64>group << (holder << 3));
 }
 
 export function learn(state: u32): void {
@@ -357,12 +377,6 @@ export function leaveWith(offset: i32, status: i32): void {
   byte(RETURN);
 }
 
-/** Leaves for the interpreter to execute this instruction, and to go on behind it. */
-export function leaveMissed(offset: i32): void {
-  writeBack(~0);
-  leaveWith(offset, ST_MISS);
-}
-
 // ---- TLB --------------------------------------------------------------------------------
 
 /** Banks may have changed. */
@@ -372,8 +386,8 @@ export function loadBank(): void {
   set(L_TLB);
 }
 
-/** From the address on the stack to the place of its TLB entry in the bank (as mmu/tlb.tlbIndex); shifts by 12 − TLB_ENTRY_BITS first. */
-export function tlbOffset(): void {
+/** From the address on the stack to the place of its entry in the bank of fetches (as mmu/tlb.fetchIndex); shifts by 12 − TLB_ENTRY_BITS first. */
+export function fetchOffset(): void {
   i64c(12 - TLB_ENTRY_BITS);
   byte(I64_SHR_U);
   byte(I32_WRAP);
@@ -386,48 +400,13 @@ export function tlbOffset(): void {
   byte(I32_AND);
 }
 
-/** Leaves the address in L_VA and its TLB entry's in L_ENTRY. */
-function address(): void {
-  x(opB);
-  if (opImm) {
-    i64c(opImm);
-    byte(I64_ADD);
-  }
-  tee(L_VA);
-  tlbOffset();
-  get(L_TLB);
-  byte(I32_ADD);
-  set(L_ENTRY);
-}
-
-/** Leaves the address and its TLB entry's as `address`; leaves for the interpreter, which finds the page, if the TLB doesn't know it. */
-export function leaveUnlessHit(bank: u32, size: u32, offset: i32): void {
-  address();
-  get(L_VA);
-  i64c(<i64>(~<u64>(PAGE_SIZE - 1) | (size - 1)));
-  byte(I64_AND);
-  get(L_ENTRY);
-  access(I64_LOAD, bank);
-  byte(I64_NE);
-  seldom();
-  leaveMissed(offset);
-  byte(END);
-}
-
-export function linear(bank: u32): void {
-  get(L_VA);
-  byte(I32_WRAP);
-  get(L_ENTRY);
-  access(I32_LOAD, bank + 8);
-  byte(I32_ADD);
-}
-
 // ---- The interpreter's handlers -----------------------------------------------------------
 
 /** By the interpreter's own handler. */
 export function lowerCall(offset: i32): void {
   flush();
   callHandler(offset);
+  holdNone();
   const shape = shapeOf(op);
   if (shape & WRITES_A && opA < SINK && ready >> opA & 1) fill(opA);
   if (shape & WRITES_F_A) {

@@ -19,7 +19,7 @@ import {
 export const MAX_BLOCKS: u32 = 96;
 /** Instructions of a region, and of one block. */
 const MAX_INSTRUCTIONS: u32 = 400;
-const MAX_BLOCK: u32 = 64;
+export const MAX_BLOCK: u32 = 64;
 
 // Per halfword of the page: 0, 1 a block starts here and waits, 2 it is part of the region.
 const MARK: u32 = JIT_WORK;
