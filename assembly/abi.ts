@@ -91,9 +91,11 @@ export const H_TLB_GEN: u32 = H_BANK_CLOCK + 4;
 export const H_JIT_N: u32 = H_TLB_GEN + 4;
 /** u32: ST_*, with which compiled code leaves when its answer says so. */
 export const H_JIT_STATUS: u32 = H_JIT_N + 4;
-/** u64: where the helper of compiled code leaves what L_LIMIT is now (jit/parts). */
+/** u32: where the helper of compiled code leaves what L_LIMIT is now (jit/parts). */
 export const H_JIT_VALUE: u32 = H_JIT_STATUS + 4;
-export const H_OPAQUE: u32 = H_JIT_VALUE + 8; // u64: SBI hart_start's opaque
+/** u32: the micro-op of the jump by which compiled code left, if its target is to be noted (jit/jumps), else 0. */
+export const H_JIT_FROM: u32 = H_JIT_VALUE + 4;
+export const H_OPAQUE: u32 = H_JIT_FROM + 4; // u64: SBI hart_start's opaque
 export const H_COUNTERS: u32 = H_OPAQUE + 8; // engine counters, CT_* × u64
 export const CT_TLB_MISS: u32 = 0;
 export const CT_WALK: u32 = 1;
@@ -223,7 +225,10 @@ export const JIT_FLIGHT_SIZE: u32 = 0x1000;
 /** Accesses that aren't in one page though they were expected to be: see jit/split. */
 export const JIT_SPLITS: u32 = JIT_FLIGHT + JIT_FLIGHT_SIZE;
 export const JIT_SPLITS_SIZE: u32 = 0x1000;
-export const JIT_END: u32 = JIT_SPLITS + JIT_SPLITS_SIZE;
+/** Where jumps through registers lead: see jit/jumps. */
+export const JIT_JUMPS: u32 = JIT_SPLITS + JIT_SPLITS_SIZE;
+export const JIT_JUMPS_SIZE: u32 = 0x4000;
+export const JIT_END: u32 = JIT_JUMPS + JIT_JUMPS_SIZE;
 
 export const UOP_POOL: u32 = (JIT_END + 63) & ~63;
 

@@ -1,12 +1,13 @@
 /** Execution until something happens: the hot loop, and the handlers that it leaves for. */
 
 import {
-  H_INSTRET, H_INSTRET_END, H_JIT_N, H_JIT_STATUS, H_PC, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_MISS, ST_OK, ST_SPLIT, ST_STEP,
+  H_INSTRET, H_INSTRET_END, H_JIT_FROM, H_JIT_N, H_JIT_STATUS, H_PC, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_MISS, ST_OK, ST_SPLIT, ST_STEP,
 } from "../abi";
 import { setPc } from "../hart/state";
 import { OP_BREAK, OP_CROSS, OP_DECODE, OP_JIT } from "../isa/ops.generated";
 import { fetchedSlots, fetchSlow } from "../mmu/access";
 import { fetchHit } from "../mmu/tlb";
+import { noteJump } from "../jit/jumps";
 import { heat } from "../jit/profile";
 import { noteSplit } from "../jit/split";
 import { decodeSlot } from "./decode";
@@ -94,6 +95,11 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
         page = fetchedSlots;
       }
       u = page + ((<usize>target & 4095) << 2);
+      const from = load<u32>(h, H_JIT_FROM);
+      if (from) {
+        store<u32>(h, 0, H_JIT_FROM);
+        noteJump(from, <u32>page, <u32>target & 4095);
+      }
       // Where compiled code leaves to is worth compiling too, if it didn't only leave because the budget ends.
       if (n > ENDING && load<u16>(u) != OP_JIT) heat(h, <u32>page, <u32>u, 1);
       continue;

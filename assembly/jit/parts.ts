@@ -28,11 +28,12 @@ export const L_PAGE: u32 = 2;
 export const L_DEPTH: u32 = 3;
 export const L_VA: u32 = 4; //     i64
 export const L_TEMP: u32 = 5; //   i64
-export const L_ENTRY: u32 = 6; //  i32
-export const L_TLB: u32 = 7; //    i32: the data bank
-export const L_HOME: u32 = 8; //   i32: as L_ENTRY
+export const L_GOAL: u32 = 6; //   i64: a jump's target, from the page's start
+export const L_ENTRY: u32 = 7; //  i32
+export const L_TLB: u32 = 8; //    i32: the data bank
+export const L_HOME: u32 = 9; //   i32: as L_ENTRY
 /** i32: where accesses that belong together are in linear memory; the last is for one alone. */
-export const L_LINEAR: u32 = 9;
+export const L_LINEAR: u32 = 10;
 export const LINEARS: u32 = 8;
 export const L_X: u32 = L_LINEAR + LINEARS - 1; // x1 is the next one
 // In regions with floating point:

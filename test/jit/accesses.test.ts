@@ -2,30 +2,11 @@
 
 import { expect, test } from "vitest";
 import { Assembler } from "../support/assembler.ts";
-import { makeMachine, RAM_BASE, type TestMachine } from "../support/machine.ts";
+import { counter, runBoth } from "../support/engines.ts";
+import { RAM_BASE } from "../support/machine.ts";
 
 const [S0, S1, T0, T1, A0, A1] = [8, 9, 5, 6, 10, 11] as const;
 const ROUNDS = 20_000;
-
-const counter = ({ core }: TestMachine, name: string): number =>
-  Number(core.hartU64(0, core.abi.H_COUNTERS! + core.abi[name]! * 8));
-
-/** Runs to the label "end", on both engines; the JIT's is answered. */
-function runBoth(program: Assembler, registers: readonly number[]): TestMachine {
-  const [machine, interpreted] = (["jit", "interpreter"] as const).map((engine) => {
-    const made = makeMachine({ engine, ramSize: 0x400_0000 });
-    made.load(program);
-    const end = BigInt(program.addressOf("end"));
-    for (let i = 0; made.pc() !== end; i++) {
-      if (i > 5000) throw new Error(`it never ends; the pc is 0x${made.pc().toString(16)}`);
-      made.core.calls.run(0, 997);
-    }
-    return made;
-  });
-  for (const r of registers) expect(machine!.x(r), `x${r}`).toBe(interpreted!.x(r));
-  expect(machine!.field("H_INSTRET")).toBe(interpreted!.field("H_INSTRET"));
-  return machine!;
-}
 
 /** `body` in a loop of ROUNDS rounds that counts in s1; bases are in s0 and a1. */
 function loop(first: number, second: number, body: (program: Assembler) => void): Assembler {
