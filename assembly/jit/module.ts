@@ -25,7 +25,7 @@ import { atAccess, planAccesses } from "./accesses";
 import { jumpKnown } from "./jumps";
 import { lower } from "./lower";
 import {
-  declareFloats, dirty, fillAll, floatGroups, flush, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_GOAL, L_HART, L_PAGE,
+  COPIES, declareFloats, dirty, fillAll, floatGroups, flush, forgetFresh, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_GOAL, L_HART, L_PAGE,
   L_TEMP, LINEARS, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
   fetchOffset, widen, words, writeBack, x,
 } from "./parts";
@@ -34,6 +34,7 @@ import {
   KIND_CALLR, KIND_CASE, KIND_FALL, KIND_JALR, KIND_LESS, KIND_RETURN, KIND_STOP, KIND_SWITCH, kindOf, liveAt, loopRounds, loopWrites, op, opA, opB, opImm, opSize,
   ordered, orderedCount, pathOf, readyAt, rpoOf, setKnown, startOf, stateBelow, stops, wordsAfter, wordsAt,
 } from "./region";
+import { forgetShifts } from "./shifts";
 
 // The labels that enclose the code being written, innermost last: block, and what a branch to it does.
 const LABELS: u32 = JIT_WORK + JIT_WORK_SIZE - 4096; // { block u16, kind u16 }
@@ -223,7 +224,7 @@ function writeBody(index: u32): void {
   const body = size();
   hintsFor(index);
   unsigned(3 + floatGroups());
-  unsigned(3); byte(I64); // L_VA, L_TEMP, L_GOAL
+  unsigned(3 + COPIES); byte(I64); // L_VA, L_TEMP, L_GOAL, L_COPY
   unsigned(3 + LINEARS); byte(I32); // L_ENTRY, L_TLB, L_HOME, L_LINEAR
   unsigned(31); byte(I64);
   declareFloats();
@@ -330,6 +331,8 @@ function code(b: u32): void {
   knowWords(wordsAt(b));
   let at = startOf(b);
   planAccesses(page, slots, at, count);
+  forgetShifts();
+  forgetFresh();
   const kind = kindOf(b);
   const jumps = kind != KIND_FALL && kind != KIND_STOP;
   for (let i: u32 = 0; i < count; i++) {

@@ -8,13 +8,13 @@
  */
 
 import {
-  H_F, H_FCSR, H_JIT_N, H_JIT_STATUS, H_MSTATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES,
+  H_F, H_FCSR, H_JIT_N, H_JIT_STATUS, H_MSTATUS, H_PC, H_TLB, H_X, HANDLERS, JIT_WORK, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES,
   TLB_ENTRY_BITS,
 } from "../abi";
 import {
   access, byte, callIndirect, END, F32, F32_REINTERPRET, F32_STORE, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get, I32, I32_ADD,
   I32_AND, I32_EQ, I32_LOAD, I32_REINTERPRET, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c, I64_ADD, I64_AND,
-  I64_EXTEND_I32_U, I64_GE_U, I64_LOAD, I64_NE, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, SELECT, set,
+  I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GE_U, I64_LOAD, I64_NE, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, SELECT, set,
   tee, unsigned,
 } from "./emit";
 import { callHelper, uopFor } from "./helper";
@@ -29,11 +29,13 @@ export const L_DEPTH: u32 = 3;
 export const L_VA: u32 = 4; //     i64
 export const L_TEMP: u32 = 5; //   i64
 export const L_GOAL: u32 = 6; //   i64: a jump's target, from the page's start
-export const L_ENTRY: u32 = 7; //  i32
-export const L_TLB: u32 = 8; //    i32: the data bank
-export const L_HOME: u32 = 9; //   i32: as L_ENTRY
+export const L_COPY: u32 = 7; //   i64: what registers held before (jit/shifts)
+export const COPIES: u32 = 4;
+export const L_ENTRY: u32 = L_COPY + COPIES; //  i32
+export const L_TLB: u32 = L_ENTRY + 1; // i32: the data bank
+export const L_HOME: u32 = L_TLB + 1; //  i32: as L_ENTRY
 /** i32: where accesses that belong together are in linear memory; the last is for one alone. */
-export const L_LINEAR: u32 = 10;
+export const L_LINEAR: u32 = L_HOME + 1;
 export const LINEARS: u32 = 8;
 export const L_X: u32 = L_LINEAR + LINEARS - 1; // x1 is the next one
 // In regions with floating point:
@@ -186,9 +188,34 @@ export function x(r: u32): void {
 
 /** The value on the stack is x[r]'s. */
 export function setX(r: u32): void {
+  changed(r);
   set(L_X + r);
   ready |= <u64>1 << r;
   dirty |= <u64>1 << r;
+}
+
+// How often each register has been written: u32 each.
+const VERSIONS: u32 = JIT_WORK + 0x1_3000;
+
+function changed(r: u32): void {
+  store<u32>(VERSIONS + (r << 2), versionOf(r) + 1);
+  fresh &= ~(1 << r);
+}
+
+/** Tells the values apart that x[r] has one after the other. */
+export function versionOf(r: u32): u32 {
+  return load<u32>(VERSIONS + (r << 2));
+}
+
+/** Bit r: x[r] was extended from 32 bits in this block, which is for nothing if only those are used. */
+let fresh: u32 = 0;
+
+export function isFresh(r: u32): bool {
+  return (fresh >> r & 1) != 0;
+}
+
+export function forgetFresh(): void {
+  fresh = 0;
 }
 
 /** Pushes f[r]. */
@@ -258,6 +285,13 @@ export function needLow(r: u32): void {
 export function end(): void {
   if (opA == SINK) set(L_TEMP);
   else setX(opA);
+}
+
+/** The 32 bits on the stack, sign-extended, are the destination's. */
+export function endWord(): void {
+  byte(I64_EXTEND_I32_S);
+  end();
+  if (opA != SINK) fresh |= 1 << opA;
 }
 
 /** Stores those of the set that are dirty, on this way only. */
@@ -409,7 +443,10 @@ export function lowerCall(offset: i32): void {
   callHandler(offset);
   holdNone();
   const shape = shapeOf(op);
-  if (shape & WRITES_A && opA < SINK && ready >> opA & 1) fill(opA);
+  if (shape & WRITES_A && opA < SINK) {
+    changed(opA);
+    if (ready >> opA & 1) fill(opA);
+  }
   if (shape & WRITES_F_A) {
     // What is ready stays so: labels rely on it.
     fill(32 + opA);
