@@ -43,6 +43,7 @@ export function localExecutor({ openDisk = refuse, openNetwork = refuse }: Surro
     openDisk,
     openNetwork,
     openNvram: refuse,
+    openShare: refuse,
     soon: (callback) => setImmediate(callback),
     later,
   });
