@@ -170,7 +170,7 @@ export async function makeMachine(
     persist,
   } = flags;
   const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
-  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist, console: flags.console };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),
