@@ -1,5 +1,19 @@
-/** One end of an Ethernet link. Frames are whole, from the destination address on, without checksum. */
+/** Bytes of an Ethernet frame, without its checksum. */
+export const LARGEST_FRAME = 1514;
+
+/**
+ * One end of an Ethernet link. Frames are whole, from the destination address on,
+ * without Ethernet's checksum and with all others.
+ *
+ * Between ends that take them, frames may be longer than on any wire: TCP over
+ * IPv4, up to IPv4's 64 KiB, which stand for as many segments as whoever goes on
+ * with them needs (what network cards call segmentation offload). All else never is.
+ */
 export interface Link {
+  /** Bytes of the largest frame that may be submitted. */
+  readonly largestFrame?: number;
+  /** Bytes of the largest frame that may arrive; set by the machine as its guest's driver has it. Undefined: LARGEST_FRAME. */
+  largestArrival?: number | undefined;
   /** Sends a frame; the array belongs to the link from then on. Frames may be dropped. */
   submit(frame: Uint8Array): void;
   /** Called for each frame that arrives; set by the machine. */
@@ -16,6 +30,12 @@ export interface Forward {
   /** 0: any that is free. */
   readonly hostPort: number;
   readonly guestPort: number;
+}
+
+/** A link that leads to a network of its own. */
+export interface Network extends Link {
+  /** As they were asked for, with the ports that the system chose. */
+  readonly forwards: readonly Forward[];
 }
 
 /** What a machine is connected to: plain data, so that it can be sent to another thread. */

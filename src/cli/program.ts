@@ -1,6 +1,7 @@
 /** The command line: its commands, their options and their help. */
 
 import { Command, type CommanderError, Option } from "commander";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
@@ -16,9 +17,11 @@ import {
   parseMemory,
   parsePattern,
   parsePort,
+  parseShare,
   parseText,
   parseTimeout,
 } from "./options.ts";
+import { type VmActions, vmCommands } from "./vm-program.ts";
 
 /** Options of `wardian boot`, checked as far as that goes without looking at files. */
 export interface BootFlags {
@@ -51,6 +54,8 @@ export interface BootFlags {
   readonly nvram?: string;
   readonly nvramTemplate?: string;
   readonly persist?: string;
+  readonly sshKey?: string;
+  readonly share?: readonly ShareOptions[];
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -84,6 +89,7 @@ export type RunFlags = Pick<
   | "gdbWait"
   | "disk"
   | "nvram"
+  | "share"
   | "net"
   | "forward"
   | "netAllow"
@@ -92,7 +98,7 @@ export type RunFlags = Pick<
 >;
 
 /** What the commands do; each gives the status to end with. */
-export interface Actions extends DiskActions {
+export interface Actions extends DiskActions, VmActions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
   save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
   load(file: string, flags: RunFlags): Promise<number>;
@@ -176,9 +182,11 @@ export async function runProgram(
       status = await actions.remove(names);
     });
 
-  diskCommands(wardian, command, actions, (ended) => {
-    status = ended;
-  });
+  const ended = (result: number) => {
+    status = result;
+  };
+  vmCommands(wardian, command, machineOptions(), actions, ended);
+  diskCommands(wardian, command, actions, ended);
 
   try {
     await wardian.parseAsync(args, { from: "user" });
@@ -219,6 +227,7 @@ function machineOptions(): Option[] {
       "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
     ),
     text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
+    text("--ssh-key <FILE>", "a public key with which root may come in by ssh, on a new disk of an image"),
     text(
       "--persist <FILE>",
       "keep what is written to the image's disk in this file; otherwise it ends with the machine",
@@ -236,6 +245,11 @@ function joinOptions(): Option[] {
       "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]" +
         "[,transport=pci|mmio][,allow-backing=PATH]",
       parseDisk,
+    ),
+    list(
+      "--share <DIR>",
+      "a folder of this host, which the guest mounts with -t virtiofs TAG: DIR:TAG[:ro]",
+      parseShare,
     ),
     new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),
     list(

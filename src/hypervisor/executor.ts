@@ -6,6 +6,7 @@
 
 import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Entropy } from "../backends/entropy.ts";
+import type { Files, ShareOptions } from "../backends/files.ts";
 import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
 import { DebugSession } from "../debug/session.ts";
@@ -35,6 +36,7 @@ export interface ExecutorHost {
   /** Opens what a machine is joined to. @throws what can't be opened, as one sentence */
   openDisk(options: DiskOptions): Promise<Disk>;
   openNetwork(options: NetworkOptions | PortOptions): Promise<Link>;
+  openShare(options: ShareOptions): Promise<Files>;
   openNvram(path: string): Promise<Nvram>;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
@@ -85,7 +87,7 @@ export class Executor {
   readonly #wire: Wire<Report, Request>;
   readonly #host: ExecutorHost;
   readonly #cells = new Map<number, Running>();
-  /** Machines whose disks are being opened, and what they were asked meanwhile. */
+  /** Machines for which something is being opened, and what they were asked meanwhile. */
   readonly #opening = new Map<number, Request[]>();
   #scheduled = false;
   #cancelSleep: (() => void) | undefined;
@@ -193,7 +195,7 @@ export class Executor {
   }
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
-    if (!spec.disks?.length && !spec.network && spec.nvram === undefined) {
+    if (!spec.disks?.length && !spec.shares?.length && !spec.network && spec.nvram === undefined) {
       this.#make(id, module, spec, NOTHING_ATTACHED);
       return;
     }

@@ -4,6 +4,7 @@
  */
 
 import type { DiskOptions } from "../backends/disk.ts";
+import type { ShareOptions } from "../backends/files.ts";
 import type { NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
@@ -46,6 +47,7 @@ export interface CellSpec {
   readonly engine?: EngineName;
   readonly disks?: readonly MachineDisk[];
   readonly network?: MachineNetwork | MachinePort;
+  readonly shares?: readonly ShareOptions[];
   /** There are flash chips. */
   readonly flash?: boolean;
   /** The file that keeps what the second of their banks holds. */

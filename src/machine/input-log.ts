@@ -16,6 +16,14 @@ export type InputEvent =
       readonly error: number;
       readonly bytes: Uint8Array;
     }
+  /** An operation on a shared tree of files has completed; `error` is 0 or a Linux errno. */
+  | {
+      readonly kind: "files";
+      readonly device: number;
+      readonly request: number;
+      readonly error: number;
+      readonly bytes: Uint8Array;
+    }
   | { readonly kind: "packet"; readonly device: number; readonly bytes: Uint8Array }
   /** The clocks: mtime in ticks, and nanoseconds since 1970. Both unsigned, 64 bits. */
   | { readonly kind: "clock"; readonly ticks: bigint; readonly wall: bigint };
@@ -33,7 +41,7 @@ export class InputError extends Error {
 
 const MAGIC = [0x57, 0x44, 0x49, 0x4e]; // "WDIN"
 const VERSION = 1;
-const KINDS = ["terminal", "port", "port-credit", "port-open", "entropy", "disk", "packet", "clock"] as const;
+const KINDS = ["terminal", "port", "port-credit", "port-open", "entropy", "disk", "packet", "clock", "files"] as const;
 
 /** Events in the order in which the guest got them, up to a moment of its run. */
 export class InputLog {
@@ -108,6 +116,7 @@ function writeEvent(out: Writer, event: InputEvent): void {
       out.byte(event.open ? 1 : 0);
       return;
     case "disk":
+    case "files":
       out.number(event.request);
       out.number(event.error);
   }
@@ -129,6 +138,7 @@ function readEvent(from: Reader): InputEvent {
     case "packet":
       return { kind, device: from.number(), bytes: from.bytes() };
     case "disk":
+    case "files":
       return { kind, device: from.number(), request: from.number(), error: from.number(), bytes: from.bytes() };
     case "clock":
       return { kind, ticks: from.bigint(), wall: from.bigint() };

@@ -4,6 +4,7 @@ import type { Ipv4 } from "./addresses.ts";
 import { get16, get32, put16, put32 } from "./bytes.ts";
 import { fold, sumOf } from "./checksum.ts";
 import { HEADER, MTU, TYPE_IPV4 } from "./ethernet.ts";
+import { newFrame } from "./frames.ts";
 
 export const ICMP = 1;
 export const TCP = 6;
@@ -34,7 +35,6 @@ export interface Packet {
   /** Of a fragment, in bytes. */
   readonly fragmentOffset: number;
   readonly moreFragments: boolean;
-  readonly dontFragment: boolean;
 }
 
 /** @returns undefined for a header that is damaged, or longer than the frame */
@@ -57,13 +57,12 @@ export function parseIpv4Packet(frame: Uint8Array): Packet | undefined {
     end: at + length,
     fragmentOffset: (flags & 0x1fff) * 8,
     moreFragments: (flags & MORE_FRAGMENTS) !== 0,
-    dontFragment: (flags & DONT_FRAGMENT) !== 0,
   };
 }
 
 /** A frame for a packet with a payload of so many bytes, which is to be written at IP_PAYLOAD. Addresses of Ethernet are left out. */
 export function newPacket(source: Ipv4, destination: Ipv4, protocol: number, length: number): Uint8Array {
-  const frame = new Uint8Array(IP_PAYLOAD + length);
+  const frame = newFrame(IP_PAYLOAD + length);
   writeHeader(frame, source, destination, protocol, 0, DONT_FRAGMENT);
   return frame;
 }
@@ -96,7 +95,7 @@ export function fragment(frame: Uint8Array, identification: number): Uint8Array[
   const fragments: Uint8Array[] = [];
   for (let from = IP_PAYLOAD; from < frame.length; from += piece) {
     const payload = frame.subarray(from, from + piece);
-    const part = new Uint8Array(IP_PAYLOAD + payload.length);
+    const part = newFrame(IP_PAYLOAD + payload.length);
     part.set(payload, IP_PAYLOAD);
     const flags = ((from - IP_PAYLOAD) >>> 3) | (from + piece < frame.length ? MORE_FRAGMENTS : 0);
     writeHeader(part, get32(frame, HEADER + 12), get32(frame, HEADER + 16), frame[HEADER + 9]!, identification, flags);

@@ -6,7 +6,7 @@ import { formatIpv4, type Ipv4, toIpv4 } from "./addresses.ts";
 import { MTU } from "./ethernet.ts";
 import { type Flow, FlowTable } from "./flows.ts";
 import { HOST_UNREACHABLE, NET_UNREACHABLE, PROHIBITED } from "./icmp.ts";
-import { IP_HEADER, type Packet } from "./ipv4.ts";
+import { IP_HEADER, IP_PAYLOAD, type Packet } from "./ipv4.ts";
 import { GATEWAY, isLocal } from "./plan.ts";
 import { hostAddress, LOOPBACK, type Policy } from "./policy.ts";
 import { Relay } from "./relay.ts";
@@ -32,6 +32,8 @@ export interface TcpNatOptions {
   readonly emit: (frame: Uint8Array) => void;
   /** Tells a packet's sender that it can't be delivered. */
   readonly unreachable: (packet: Packet, code: number) => void;
+  /** Bytes of the largest frame that is taken. */
+  readonly largest: () => number;
   /** Answers connections to ports of the network's own; undefined: there is nobody. */
   readonly service: (address: Ipv4, port: number) => ((connection: TcpConnection) => TcpUser) | undefined;
 }
@@ -179,6 +181,7 @@ export class TcpNat {
       wire: new TcpPath(ends, emit),
       initialSequence: sockets.random(),
       mss: MSS,
+      burst: () => this.#options.largest() - IP_PAYLOAD - TCP_HEADER,
       limit: this.#limit,
       schedule: this.#schedule,
     });

@@ -6,7 +6,7 @@
  * address but the link-local one, and use IPv4 at once.
  */
 
-import type { Link } from "../backends/link.ts";
+import { LARGEST_FRAME, type Link } from "../backends/link.ts";
 import type { DatagramSocket, SocketFailure, Sockets, Stream, StreamHandler } from "../backends/sockets.ts";
 import type { Timing } from "../backends/timing.ts";
 import { formatIpv4, type Ipv4 } from "./addresses.ts";
@@ -14,7 +14,7 @@ import { buildArp, parseArp, REPLY, REQUEST } from "./arp.ts";
 import { get32 } from "./bytes.ts";
 import { CLIENT_PORT, DhcpServer, SERVER_PORT } from "./dhcp.ts";
 import { DNS_PORT, DnsForwarder } from "./dns.ts";
-import { BROADCAST, HEADER, isFor, isGroup, MTU, TYPE_ARP, TYPE_IPV4, typeOf } from "./ethernet.ts";
+import { BROADCAST, HEADER, isFor, isGroup, TYPE_ARP, TYPE_IPV4, typeOf } from "./ethernet.ts";
 import {
   buildEchoReply,
   buildError,
@@ -50,6 +50,8 @@ export interface UserNetworkOptions extends PolicyOptions {
 
 export class UserNetwork implements Link {
   onFrame: ((frame: Uint8Array) => void) | undefined;
+  readonly largestFrame = HEADER + 0xffff;
+  largestArrival: number | undefined;
   readonly #timing: Timing;
   readonly #sockets: Sockets;
   readonly #policy: Policy;
@@ -77,6 +79,7 @@ export class UserNetwork implements Link {
     this.#dns = new DnsForwarder(sockets, timing);
     this.#tcp = new TcpNat({
       ...shared,
+      largest: () => Math.min(this.largestArrival ?? LARGEST_FRAME, this.largestFrame),
       service: (address, port) =>
         address === NAMESERVER && port === DNS_PORT ? (connection) => this.#dns.serve(connection) : undefined,
     });
@@ -248,7 +251,7 @@ export class UserNetwork implements Link {
       this.#send(buildArp(REQUEST, HARDWARE, GATEWAY, undefined, destination));
       return;
     }
-    if (frame.length <= HEADER + MTU) {
+    if (frame.length <= LARGEST_FRAME || frame[HEADER + 9] === TCP) {
       this.#sendTo(frame, hardware);
       return;
     }

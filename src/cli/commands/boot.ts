@@ -1,6 +1,6 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
-import { OutputFile, writeWhole } from "../../host/node/files.ts";
+import { OutputFile, readSource, writeWhole } from "../../host/node/files.ts";
 import { Machine, type MachineNetwork, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
 import { CliError, OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
@@ -113,17 +113,25 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 }
 
 /** What the machine is joined to. */
-function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram"> {
-  const { disk, nvram, net, forward, netAllow, netDeny, capture } = flags;
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram" | "shares"> {
+  const { disk, nvram, share } = flags;
+  const network = networkOf(flags);
+  const kept = { ...(disk && { disks: disk }), ...(share && { shares: share }), ...(nvram !== undefined && { nvram }) };
+  return { ...kept, ...(network && { network }) };
+}
+
+/** The network that the flags ask for, if they do. @throws CliError */
+export function networkOf(
+  flags: Pick<RunFlags, "net" | "forward" | "netAllow" | "netDeny" | "capture">,
+): MachineNetwork | "none" | undefined {
+  const { net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
-  const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
-  const kept = { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }) };
-  if (net === "none") return { ...kept, network: "none" };
-  return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
+  if (net === "none") return "none";
+  return net === "user" || given.length > 0 ? { kind: "user", ...Object.fromEntries(given) } : undefined;
 }
 
 /** A trace that waits for its file. */
@@ -168,6 +176,7 @@ export async function makeMachine(
     progress: (step) => progress.update(step),
     signal,
     ...(trace && { trace: traceInto(trace) }),
+    ...(flags.sshKey !== undefined && { sshKey: Buffer.from(await readSource(flags.sshKey, "ssh key")).toString() }),
     ...joined(flags),
     ...more,
   };

@@ -35,6 +35,7 @@ export async function captureLink(link: Link, path: string): Promise<Link> {
     onFrame?.(frame);
   };
   return {
+    ...(link.largestFrame !== undefined && { largestFrame: link.largestFrame }),
     submit: (frame) => {
       keep(frame, "sent");
       link.submit(frame);
@@ -44,6 +45,12 @@ export async function captureLink(link: Link, path: string): Promise<Link> {
     },
     set onFrame(handler) {
       onFrame = handler;
+    },
+    get largestArrival() {
+      return link.largestArrival;
+    },
+    set largestArrival(bytes) {
+      link.largestArrival = bytes;
     },
     close: () => {
       link.close();

@@ -1,6 +1,6 @@
 /** Frames in a stream, each with its length in front: 32 bits, big-endian, as on QEMU's socket networks. */
 
-const LARGEST = 65_536;
+const LARGEST = 65_549;
 
 /** @param frame is given each frame, which is its own from then on */
 export function frameReader(frame: (bytes: Uint8Array) => void): (bytes: Buffer) => void {

@@ -38,6 +38,12 @@ export function impaired(link: Link, timing: Timing, impairment: Impairment): Li
     set onFrame(handler) {
       onFrame = handler;
     },
+    get largestArrival() {
+      return link.largestArrival;
+    },
+    set largestArrival(bytes) {
+      link.largestArrival = bytes;
+    },
     close: () => link.close(),
   };
 }

@@ -21,6 +21,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+/* An IPv4 packet of 64 KiB, with Ethernet's header. */
+#define LARGEST 65549
+
 static void fail(const char *what) {
   perror(what);
   exit(1);
@@ -54,8 +57,8 @@ int main(int argc, char **argv) {
     if (poll(fds, 2, -1) < 0 && errno != EINTR) fail("poll");
     if (fds[0].revents & POLLIN) {
       size_t used = 0;
-      while (used + 4 + 65536 <= sizeof out) {
-        ssize_t n = read(tap, out + used + 4, 65536);
+      while (used + 4 + LARGEST <= sizeof out) {
+        ssize_t n = read(tap, out + used + 4, LARGEST);
         if (n <= 0) break;
         out[used] = n >> 24, out[used + 1] = n >> 16, out[used + 2] = n >> 8, out[used + 3] = n;
         used += 4 + n;
@@ -69,7 +72,7 @@ int main(int argc, char **argv) {
       size_t at = 0;
       while (have - at >= 4) {
         size_t length = (size_t)in[at] << 24 | in[at + 1] << 16 | in[at + 2] << 8 | in[at + 3];
-        if (length > 65536) return 1;
+        if (length > LARGEST) return 1;
         if (have - at - 4 < length) break;
         if (write(tap, in + at + 4, length) < 0) { /* the device is down: lost, as on a wire */ }
         at += 4 + length;

@@ -26,8 +26,8 @@ export interface TapGuest {
   readonly pid: number;
   /** Runs a program as the guest. */
   run(command: string, ...args: string[]): Promise<{ status: number; out: string; err: string }>;
-  /** Starts one. */
-  start(command: string, ...args: string[]): ChildProcess;
+  /** Starts one, which ends with the guest, as do those that it starts. */
+  start(command: string, ...args: string[]): void;
   close(): Promise<void>;
 }
 
@@ -48,6 +48,7 @@ export async function tapGuest(link: Link, configure = true): Promise<TapGuest> 
   child.stdin.on("error", () => {});
   link.onFrame = frameWriter((bytes) => child.stdin.write(bytes));
   const enter = [`--net=/proc/${child.pid}/ns/net`, "--"];
+  const started: ChildProcess[] = [];
   const guest: TapGuest = {
     pid: child.pid!,
     run: (command, ...args) =>
@@ -57,8 +58,11 @@ export async function tapGuest(link: Link, configure = true): Promise<TapGuest> 
           resolve({ status, out, err });
         });
       }),
-    start: (command, ...args) => spawn("nsenter", [...enter, command, ...args]),
+    start: (command, ...args) => {
+      started.push(spawn("nsenter", [...enter, command, ...args], { detached: true, stdio: "ignore" }));
+    },
     close: async () => {
+      for (const { pid } of started.splice(0)) endGroup(pid);
       child.kill();
       await exited;
     },
@@ -75,4 +79,13 @@ export async function tapGuest(link: Link, configure = true): Promise<TapGuest> 
     await ip("route", "add", "default", "via", "10.0.2.2");
   }
   return guest;
+}
+
+/** Ends a process and those that it started. */
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader);
+  } catch {
+    // It has ended by itself.
+  }
 }

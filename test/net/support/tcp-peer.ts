@@ -10,6 +10,7 @@ export interface EndOptions {
   readonly mss?: number;
   readonly limit?: number;
   readonly initialSequence?: number;
+  readonly burst?: number;
 }
 
 /** One end, with a user that keeps what it reads. */
@@ -35,6 +36,7 @@ export class End implements TcpUser {
       initialSequence: options.initialSequence ?? 0,
       mss: options.mss ?? 1460,
       limit: () => options.limit ?? 65_536,
+      burst: () => options.burst ?? 0,
       schedule: (connection) => time.soon(() => connection.flush()),
     });
   }

@@ -66,6 +66,7 @@ test.each(ROWS)("%s", (_, faults) => {
     const options = () => ({
       mss: [200, 536, 1460][random() % 3]!,
       limit: [2048, 16_384, 65_536, 1 << 20][random() % 4]!,
+      burst: random() % 3 === 0 ? 20_000 : 0,
       // Numbers turn over during the transfer.
       initialSequence: 2 ** 32 - (random() % 100_000),
     });
