@@ -27,7 +27,7 @@ const SUITES = ["kernels", "boot", "disk", "net", "debian", "micro", "browser"] 
 /** Those that run in a Debian on a disk. */
 const ON_DEBIAN: readonly Suite[] = ["disk", "net", "debian"];
 type Suite = (typeof SUITES)[number];
-const PEERS = ["qemu", "native"] as const;
+const PEERS = ["qemu", "native", "v86"] as const;
 type Peer = (typeof PEERS)[number];
 
 interface Options {
@@ -106,7 +106,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .description("Measure wardian, alone or against its peers on this machine")
     .argument("[suites...]", `any of ${SUITES.join(", ")}; kernels unless told`)
     .addOption(
-      new Option("--against <peer>", "also run on this peer; may be given again: qemu, native")
+      new Option("--against <peer>", "also run on this peer; may be given again: qemu, native, or v86 of suite browser")
         .argParser(each(PEERS))
         .default([] as Peer[], "none"),
     )
