@@ -351,9 +351,7 @@ test("set changes what it should, says what is left to do, and loses nothing at 
     /at "harts": it must be a whole number from 1 to 8/,
   );
   expect(config()).toMatchObject({ memory: "32M", harts: 2 });
-  await Promise.all(
-    Array.from({ length: 4 }, (_, i) => good("set", "settings", "disks.0.serial", `s${i}`)),
-  );
+  await Promise.all(Array.from({ length: 4 }, (_, i) => good("set", "settings", "disks.0.serial", `s${i}`)));
   await Promise.all([good("set", "settings", "memory", "48M"), good("set", "settings", "logs.files", "7")]);
   expect(config()).toMatchObject({ memory: "48M", logs: { files: 7 } });
   await good("start", "settings");
