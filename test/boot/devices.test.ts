@@ -326,6 +326,10 @@ test(
     await expect(
       localMachine(other, { ...made, boot: undefined, snapshot: decodeSnapshot(snapshot) } as unknown as CellSpec),
     ).rejects.toThrow(/disk of 4194304 bytes/);
+    const { disks: _, ...without } = made;
+    await expect(
+      localMachine({}, { ...without, boot: undefined, snapshot: decodeSnapshot(snapshot) } as unknown as CellSpec),
+    ).rejects.toThrow('differ by the device "pci1"; give it the disks');
     await vm.stop();
     await restored.stop();
   },
