@@ -5,6 +5,7 @@ import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
+import type { ConsoleName } from "../machine/cell.ts";
 import { type DiskActions, diskCommands } from "./disk-program.ts";
 import { CliError } from "./exit.ts";
 import {
@@ -21,6 +22,7 @@ import {
   parseText,
   parseTimeout,
 } from "./options.ts";
+import { type VmActions, vmCommands } from "./vm-program.ts";
 
 /** Options of `wardian boot`, checked as far as that goes without looking at files. */
 export interface BootFlags {
@@ -47,12 +49,14 @@ export interface BootFlags {
   readonly deterministic?: boolean;
   readonly engine?: EngineName;
   readonly mirror?: string;
+  readonly console?: ConsoleName;
   readonly disk?: readonly MachineDisk[];
   /** Of the machine's flash. */
   readonly flash?: string;
   readonly nvram?: string;
   readonly nvramTemplate?: string;
   readonly persist?: string;
+  readonly sshKey?: string;
   readonly share?: readonly ShareOptions[];
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
@@ -96,7 +100,7 @@ export type RunFlags = Pick<
 >;
 
 /** What the commands do; each gives the status to end with. */
-export interface Actions extends DiskActions {
+export interface Actions extends DiskActions, VmActions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
   save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
   load(file: string, flags: RunFlags): Promise<number>;
@@ -180,9 +184,11 @@ export async function runProgram(
       status = await actions.remove(names);
     });
 
-  diskCommands(wardian, command, actions, (ended) => {
-    status = ended;
-  });
+  const ended = (result: number) => {
+    status = result;
+  };
+  vmCommands(wardian, command, machineOptions(), actions, ended);
+  diskCommands(wardian, command, actions, ended);
 
   try {
     await wardian.parseAsync(args, { from: "user" });
@@ -216,6 +222,10 @@ function machineOptions(): Option[] {
     new Option("--memory <SIZE>", "guest RAM such as 512M or 2G; a plain number is MiB").argParser(parseMemory),
     new Option("--harts <N>", `number of harts, 1 to ${MAX_HARTS}`).argParser(parseHarts),
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
+    new Option("--console <KIND>", "serial, or virtio: a terminal that knows its size (hvc0)").choices([
+      "serial",
+      "virtio",
+    ]),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
     text(
@@ -223,6 +233,7 @@ function machineOptions(): Option[] {
       "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
     ),
     text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
+    text("--ssh-key <FILE>", "a public key with which root may come in by ssh, on a new disk of an image"),
     text(
       "--persist <FILE>",
       "keep what is written to the image's disk in this file; otherwise it ends with the machine",

@@ -2,7 +2,7 @@
 
 import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Files, ShareOptions } from "../backends/files.ts";
-import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
 import { MAX_TAG } from "../devices/virtio/fs/fs.ts";
 import {
@@ -16,7 +16,7 @@ import type { CellSpec, MachineDisk, MachineNetwork } from "./protocol.ts";
 
 export interface Opener {
   openDisk(options: DiskOptions): Promise<Disk>;
-  openNetwork(options: NetworkOptions): Promise<Link>;
+  openNetwork(options: NetworkOptions | PortOptions): Promise<Link>;
   openShare(options: ShareOptions): Promise<Files>;
   openNvram(path: string): Promise<Nvram>;
 }
@@ -80,9 +80,15 @@ export function checkDisk({ path, serial = "", transport = "pci" }: MachineDisk)
 }
 
 /** @throws AttachmentError */
-export function checkNetwork({ kind, mac = DEFAULT_MAC, transport = "pci" }: MachineNetwork): void {
+export function checkNetwork(network: MachineNetwork): void {
+  if (network.kind !== "user")
+    throw new AttachmentError(`There is no network of the kind ${network.kind}; choose user.`);
+  checkCard(network);
+}
+
+/** The guest's end of any network. @throws AttachmentError */
+export function checkCard({ mac = DEFAULT_MAC, transport = "pci" }: Pick<MachineNetwork, "mac" | "transport">): void {
   checkTransport(transport);
-  if (kind !== "user") throw new AttachmentError(`There is no network of the kind ${kind}; choose user.`);
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) || Number.parseInt(mac.slice(0, 2), 16) & 1)
     throw new AttachmentError(`The hardware address ${mac} is none of a card; give one such as ${DEFAULT_MAC}.`);
 }

@@ -9,10 +9,11 @@ import type { Device, DeviceState } from "../devices/device.ts";
 import { ALL_ONES, PCI_DEVICES, PciHost } from "../devices/pci/host.ts";
 import { BlockDevice } from "../devices/virtio/blk/blk.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
+import type { PortInput } from "../devices/virtio/console/port.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { FileSystemDevice } from "../devices/virtio/fs/fs.ts";
 import type { GuestMemory } from "../devices/virtio/guest-memory.ts";
-import { MAX_FRAME, NetDevice } from "../devices/virtio/net/net.ts";
+import { NetDevice } from "../devices/virtio/net/net.ts";
 import { EntropyDevice } from "../devices/virtio/rng/rng.ts";
 import { MmioTransport } from "../devices/virtio/transport-mmio.ts";
 import { PciTransport } from "../devices/virtio/transport-pci.ts";
@@ -62,6 +63,10 @@ export interface VirtioHost {
   readonly entropy: Entropy;
   /** The machine stands still while disks and files are busy, and must not see which was faster. */
   readonly inOrder: boolean;
+  /** The console is virtio's terminal, port 0. */
+  readonly terminal: boolean;
+  /** What the guest writes there. */
+  console(bytes: Uint8Array): void;
   /** See DiskPortHost. */
   stalled(message: string): void;
   flowing(): void;
@@ -103,7 +108,9 @@ export class VirtioDevices {
     this.#rng = new EntropyDevice(memory, (length) =>
       host.entropy.submit(length, (bytes) => door.push({ kind: "entropy", device: RNG_SLOT, bytes })),
     );
-    this.console = new ConsoleDevice(memory, AGENT_PORTS, (event) => door.push({ ...event, device: CONSOLE_SLOT }));
+    const send = (event: PortInput) => door.push({ ...event, device: CONSOLE_SLOT });
+    this.console = new ConsoleDevice(memory, AGENT_PORTS, send, host.terminal);
+    this.console.terminal.onData = (bytes) => host.console(bytes);
     const bySlot = new Map<number, VirtioDevice>([
       [RNG_SLOT, this.#rng],
       [CONSOLE_SLOT, this.console],
@@ -147,7 +154,7 @@ export class VirtioDevices {
     }
     for (const { link, mac, transport } of links) {
       const place = take(transport);
-      const device = new NetDevice(memory, mac, (frame) => link.submit(frame));
+      const device = new NetDevice(memory, mac, link);
       put(place, device);
       this.#nets.set(place, device);
       link.onFrame = (frame) => this.#arrived(place, frame);
@@ -179,9 +186,15 @@ export class VirtioDevices {
     return false;
   }
 
-  /** Whether a disk waits for room on the host. */
+  /** Whether a disk waits for room on the host, or for a server. */
   get stalled(): boolean {
     for (const { port } of this.#disks.values()) if (port.stalled) return true;
+    return false;
+  }
+
+  /** Whether something is lost if it ends now. */
+  get losing(): boolean {
+    for (const { port } of this.#disks.values()) if (port.losing) return true;
     return false;
   }
 
@@ -220,6 +233,17 @@ export class VirtioDevices {
       default:
         return this.console.accept(event);
     }
+  }
+
+  /** What was typed, if the guest has its console here. @returns how much of it was taken; nothing if it hasn't */
+  type(bytes: Uint8Array): number | undefined {
+    if (!this.console.terminalOpen) return undefined;
+    return Number(this.console.accept({ kind: "port", port: 0, bytes }));
+  }
+
+  /** The terminal's size has changed. */
+  resize(columns: number, rows: number): void {
+    this.#door.push({ kind: "port-size", device: CONSOLE_SLOT, port: 0, columns, rows });
   }
 
   /** As after power-on. */
@@ -261,7 +285,7 @@ export class VirtioDevices {
 
   #arrived(device: number, frame: Uint8Array): void {
     const waiting = this.#waiting(device);
-    if (waiting >= MOST_FRAMES || frame.length === 0 || frame.length > MAX_FRAME) return;
+    if (waiting >= MOST_FRAMES || frame.length === 0) return;
     if (this.#door.push({ kind: "packet", device, bytes: frame })) this.#frames.set(device, waiting + 1);
   }
 }

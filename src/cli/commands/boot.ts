@@ -1,7 +1,14 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
-import { OutputFile, writeWhole } from "../../host/node/files.ts";
-import { Machine, type MachineNetwork, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
+import { OutputFile, readSource, writeWhole } from "../../host/node/files.ts";
+import {
+  listImages,
+  Machine,
+  type MachineNetwork,
+  type MachineOptions,
+  type RestoreOptions,
+  tuneV8,
+} from "../../node.ts";
 import { CliError, OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
 import type { BootFlags, RunFlags } from "../program.ts";
@@ -114,16 +121,24 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 
 /** What the machine is joined to. */
 function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram" | "shares"> {
-  const { disk, nvram, share, net, forward, netAllow, netDeny, capture } = flags;
+  const { disk, nvram, share } = flags;
+  const network = networkOf(flags);
+  const kept = { ...(disk && { disks: disk }), ...(share && { shares: share }), ...(nvram !== undefined && { nvram }) };
+  return { ...kept, ...(network && { network }) };
+}
+
+/** The network that the flags ask for, if they do. @throws CliError */
+export function networkOf(
+  flags: Pick<RunFlags, "net" | "forward" | "netAllow" | "netDeny" | "capture">,
+): MachineNetwork | "none" | undefined {
+  const { net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
-  const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
-  const kept = { ...(disk && { disks: disk }), ...(share && { shares: share }), ...(nvram !== undefined && { nvram }) };
-  if (net === "none") return { ...kept, network: "none" };
-  return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
+  if (net === "none") return "none";
+  return net === "user" || given.length > 0 ? { kind: "user", ...Object.fromEntries(given) } : undefined;
 }
 
 /** A trace that waits for its file. */
@@ -162,18 +177,29 @@ export async function makeMachine(
     persist,
   } = flags;
   const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
-  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist, console: flags.console };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),
     signal,
     ...(trace && { trace: traceInto(trace) }),
+    ...(flags.sshKey !== undefined && { sshKey: Buffer.from(await readSource(flags.sshKey, "ssh key")).toString() }),
     ...joined(flags),
     ...more,
   };
+  let machine: Machine;
   try {
-    return await Machine.create(options);
+    machine = await Machine.create(options);
   } finally {
     progress.end();
   }
+  // Whoever sits in front of it should know before anything is lost.
+  const isShown = flags.exec === undefined && process.stderr.isTTY;
+  if (
+    isShown &&
+    flags.persist === undefined &&
+    (await listImages()).some((found) => found.name === name && found.kind === "disk")
+  )
+    process.stderr.write("What is written to the disk ends with the machine; --persist FILE keeps it.\n");
+  return machine;
 }
