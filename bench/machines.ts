@@ -17,7 +17,9 @@ export interface Machines {
 }
 
 export interface Wardian {
-  /** Runs `wardian boot` with these arguments. */
+  /** What starts `wardian boot` with these arguments. */
+  command(args: readonly string[]): string[];
+  /** Runs it. */
   boot(args: readonly string[]): Promise<Usage>;
 }
 
@@ -30,7 +32,6 @@ export function bootArguments(args: readonly string[], engine?: EngineName): str
 export function findWardian(engine?: EngineName): Wardian {
   const cli = join(packageRoot(), "dist", "cli.js");
   if (!existsSync(cli)) throw new BenchError("wardian isn't built: run npm run build first");
-  return {
-    boot: (args) => runTool([process.execPath, cli, ...bootArguments(args, engine)], "install the package nodejs"),
-  };
+  const command = (args: readonly string[]): string[] => [process.execPath, cli, ...bootArguments(args, engine)];
+  return { command, boot: (args) => runTool(command(args), "install the package nodejs") };
 }

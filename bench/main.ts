@@ -10,17 +10,24 @@ import { ENGINES, type EngineName } from "../src/core/engine.ts";
 import { ImageError } from "../src/images/index.ts";
 import { OracleError } from "../src/oracle/errors.ts";
 import { findQemus } from "../src/oracle/qemu.ts";
+import { debianRunners } from "./debian.ts";
 import { BenchError } from "./errors.ts";
 import { KERNELS } from "./kernels.ts";
 import { findWardian, type Machines } from "./machines.ts";
 import { formatTable, type Row } from "./report.ts";
 import { runBoot } from "./suites/boot.ts";
+import { runBrowser } from "./suites/browser.ts";
+import { runDebian } from "./suites/debian.ts";
+import { runDisk } from "./suites/disk.ts";
 import { runKernels } from "./suites/kernels.ts";
 import { runMicro } from "./suites/micro.ts";
+import { runNet } from "./suites/net.ts";
 
-const SUITES = ["kernels", "boot", "micro"] as const;
+const SUITES = ["kernels", "boot", "disk", "net", "debian", "micro", "browser"] as const;
+/** Those that run in a Debian on a disk. */
+const ON_DEBIAN: readonly Suite[] = ["disk", "net", "debian"];
 type Suite = (typeof SUITES)[number];
-const PEERS = ["qemu", "native"] as const;
+const PEERS = ["qemu", "native", "v86"] as const;
 type Peer = (typeof PEERS)[number];
 
 interface Options {
@@ -66,7 +73,7 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
   const say = (what: string) => {
     process.stderr.write(terminal ? `\r\x1b[K${what}` : `${what}\n`);
   };
-  const onMachines = suites.some((suite) => suite !== "micro");
+  const onMachines = suites.some((suite) => suite !== "micro" && suite !== "browser");
   const machines: Machines = {
     wardian: onMachines && !options.peersOnly ? findWardian(options.engine) : undefined,
     qemus: onMachines && options.against.includes("qemu") ? await findQemus(say) : [],
@@ -74,13 +81,19 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
   };
   const kernels = KERNELS.filter(({ name }) => !options.kernel.length || options.kernel.includes(name));
   const rows: Row[] = [];
+  const debian = suites.some((suite) => ON_DEBIAN.includes(suite)) ? await debianRunners(machines, say) : undefined;
   try {
     for (const suite of suites) {
       if (suite === "kernels") rows.push(...(await runKernels(machines, { ...options, kernels }, say)));
       if (suite === "boot") rows.push(...(await runBoot(machines, options.runs, say)));
+      if (debian && suite === "disk") rows.push(...(await runDisk(debian, options.runs, say)));
+      if (debian && suite === "net") rows.push(...(await runNet(debian, options.runs, say)));
+      if (debian && suite === "debian") rows.push(...(await runDebian(debian, options.runs, say)));
+      if (suite === "browser") rows.push(...(await runBrowser({ ...options, kernels }, say)));
       if (suite === "micro") rows.push(...(await runMicro(MICRO_MS, say)));
     }
   } finally {
+    await debian?.close();
     if (terminal) process.stderr.write("\r\x1b[K");
   }
   return rows;
@@ -93,7 +106,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .description("Measure wardian, alone or against its peers on this machine")
     .argument("[suites...]", `any of ${SUITES.join(", ")}; kernels unless told`)
     .addOption(
-      new Option("--against <peer>", "also run on this peer; may be given again: qemu, native")
+      new Option("--against <peer>", "also run on this peer; may be given again: qemu, native, or v86 of suite browser")
         .argParser(each(PEERS))
         .default([] as Peer[], "none"),
     )

@@ -10,6 +10,7 @@
  */
 
 import { stat } from "node:fs/promises";
+import type { ShareOptions } from "./backends/files.ts";
 import { layoutOf, maxRam } from "./core/core.ts";
 import { type EngineName, engineFault } from "./core/engine.ts";
 import { coreModule } from "./host/node/assets.ts";
@@ -17,7 +18,7 @@ import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
 import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
 import { executors, processMeter } from "./host/node/worker.ts";
-import { checkDisk, checkNetwork } from "./hypervisor/attach.ts";
+import { checkDisk, checkNetwork, checkShares } from "./hypervisor/attach.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
@@ -28,16 +29,18 @@ import {
   type ProvisionedDisk,
   type ProvisionedFirmware,
   type ProvisionOptions,
-  provision,
   provisionedAt,
+  provision as provisionImage,
   pull as pullImage,
 } from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
+import { CONSOLES, type ConsoleName } from "./machine/cell.ts";
 import { isElf } from "./machine/elf.ts";
 import { diskBuilder } from "./node/builder.ts";
 import { baseOf, createOver } from "./node/persist.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
+export type { ShareOptions } from "./backends/files.ts";
 export type { Forward } from "./backends/link.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
 export { DiskError } from "./disk/errors.ts";
@@ -73,11 +76,15 @@ export {
   type ImageInfo,
   type ImageProgress,
   listImages,
+  type Provisioned,
+  type ProvisionedDisk,
+  type ProvisionedElf,
+  type ProvisionedLinux,
   type ProvisionOptions,
   removeImage,
 } from "./images/index.ts";
 export { BootError } from "./machine/boot.ts";
-export type { CellCounters } from "./machine/cell.ts";
+export { type CellCounters, CONSOLES, type ConsoleName } from "./machine/cell.ts";
 export type { CpuProfile, GuestProfile } from "./profile/profile.ts";
 export type { RegionRecord } from "./profile/recorder.ts";
 export { SnapshotError } from "./snapshot/format.ts";
@@ -111,10 +118,17 @@ export interface MachineOptions {
   readonly nvram?: string;
   /** What `nvram` holds when it is made, such as EDK2's RISCV_VIRT_VARS.fd; blank by default. */
   readonly nvramTemplate?: FileSource;
+  /**
+   * Where the console is: "serial" (a UART, the default), or "virtio": a terminal that knows its size (Linux: hvc0,
+   * which an image's kernel is told to use). The UART's output is shown all the same.
+   */
+  readonly console?: ConsoleName;
   /** Disks, in the guest's order; it finds the first as /dev/vda. */
   readonly disks?: readonly MachineDisk[];
   /** Default: "none"; of an image that is a disk, a user-mode network. */
   readonly network?: MachineNetwork | "none";
+  /** Directories of this host; the guest mounts each by its tag, as a file system of the type virtiofs. */
+  readonly shares?: readonly ShareOptions[];
   /**
    * With an image that is a disk: a qcow2 file over it that keeps what the guest
    * writes, made if it isn't there. Without it, all that is written ends with the machine.
@@ -124,8 +138,11 @@ export interface MachineOptions {
   readonly deterministic?: boolean;
   /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
   readonly engine?: EngineName;
-  /** Where images are kept, and the Debian mirror they come from. */
+  /** With an image that is a disk: public keys, as in authorized_keys(5), with which root may come in by ssh. */
+  readonly sshKey?: string;
+  /** Where images are kept, where their recipes are, and the Debian mirror they come from. */
   readonly cacheDir?: string;
+  readonly roms?: string;
   readonly mirror?: string;
   /** How far provisioning is. */
   readonly progress?: (progress: ImageProgress) => void;
@@ -138,7 +155,7 @@ export interface MachineOptions {
 }
 
 /** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
-export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "nvram">;
+export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "nvram" | "shares">;
 
 const DEFAULT_MEMORY = "512M";
 const MAX_HARTS = 8;
@@ -164,7 +181,10 @@ export class Machine extends BaseMachine {
     const profiled = options.profiled ?? false;
     if (profiled && engine === "both") throw new MachineError("The engine both can't be profiled; choose another.");
     const flash = plan.flash !== undefined;
-    const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash };
+    const { console = "serial" } = options;
+    if (!CONSOLES.includes(console))
+      throw new MachineError(`There is no console ${console}; choose ${CONSOLES.join(" or ")}.`);
+    const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash, console };
     const spec = { ...made, ...joined(attached) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
@@ -217,19 +237,27 @@ function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
 }
 
 /** What the machine is joined to. */
-function joined({ disks = [], network, nvram }: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram"> {
+function joined({
+  disks = [],
+  network,
+  nvram,
+  shares = [],
+}: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram" | "shares"> {
   for (const disk of disks) checkDisk(disk);
   if (network && network !== "none") checkNetwork(network);
+  checkShares(shares);
   const link = network && network !== "none" ? { network } : {};
-  return { disks, ...link, ...(nvram !== undefined && { nvram }) };
+  return { disks, shares, ...link, ...(nvram !== undefined && { nvram }) };
 }
 
 type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb" | "flash">;
 
 /** Everything that is loaded, from the image and from what was named beside it. */
-async function sources(
-  options: MachineOptions,
-): Promise<{ boot: Sources; memory?: string; attached: Pick<MachineOptions, "disks" | "network" | "nvram"> }> {
+async function sources(options: MachineOptions): Promise<{
+  boot: Sources;
+  memory?: string;
+  attached: Pick<MachineOptions, "disks" | "network" | "nvram" | "shares">;
+}> {
   const named = await imageSources(options);
   // Firmware in flash boots what is on the image's disk, by what it finds there.
   const image: ImageSources =
@@ -238,7 +266,8 @@ async function sources(
       : named;
   const kernel = options.kernel === undefined ? image.kernel : options.kernel;
   const initrd = options.initrd === undefined ? image.initrd : options.initrd;
-  const append = [image.append, options.append].filter((text) => text !== undefined).join(" ");
+  const terminal = options.console === "virtio" && image.append !== undefined ? "console=hvc0" : undefined;
+  const append = [image.append, terminal, options.append].filter((text) => text !== undefined).join(" ");
   const program = options.bios === undefined && image.bios === undefined;
   const kernelBytes = kernel === undefined ? undefined : await readSource(kernel, "kernel");
   // An ELF that isn't one of our images' is a bare-metal program unless told otherwise.
@@ -258,6 +287,7 @@ async function sources(
       disks: [...(image.disk ? [image.disk] : []), ...(options.disks ?? [])],
       network: options.network ?? (image.disk ? { kind: "user" } : "none"),
       ...(options.nvram === undefined ? {} : { nvram: options.nvram }),
+      shares: options.shares ?? [],
     },
   };
 }
@@ -297,22 +327,22 @@ interface ImageSources {
 async function imageSources(options: MachineOptions): Promise<ImageSources> {
   const { image } = options;
   if (image === undefined) return {};
-  const known = (await listImages(options.cacheDir === undefined ? {} : { cacheDir: options.cacheDir })).some(
-    ({ name }) => name === image,
-  );
+  const known = (await listImages(provisionOptions(options))).some(({ name }) => name === image);
   if (!known) {
     if (await exists(image)) return { kernel: image };
     throw new MachineError(
       `There is no image and no file called ${image}; "wardian image ls" lists the images, and a file is given by its path.`,
     );
   }
-  const { persist } = options;
+  const { persist, sshKey } = options;
   const base = persist === undefined ? undefined : await baseOf(persist);
   const provisioned =
     base === undefined ? await provision(image, provisionOptions(options)) : await imageUnder(base, image, options);
   const memory = `${provisioned.memory}M`;
   if (persist !== undefined && provisioned.kind !== "disk")
     throw new MachineError(`The image ${image} has no disk, and nothing of it can be kept; leave persist out.`);
+  if (sshKey !== undefined && provisioned.kind !== "disk")
+    throw new MachineError(`The image ${image} has no ssh, and takes no key; leave it out.`);
   if (provisioned.kind === "elf") return { bios: "none", kernel: provisioned.path, memory };
   if (provisioned.kind === "firmware") return { firmware: provisioned, memory };
   const { kernel, initrd, append } = provisioned;
@@ -322,17 +352,30 @@ async function imageSources(options: MachineOptions): Promise<ImageSources> {
       ? { path: provisioned.disk, format: "qcow2", temporary: true }
       : { path: persist, format: "qcow2", allowBacking: [provisioned.disk] };
   if (persist !== undefined && base === undefined) await createOver(persist, provisioned);
-  return { kernel, initrd, append, memory, disk };
+  return { kernel, initrd, append: [append, ...credential(sshKey)].join(" "), memory, disk };
 }
 
-function provisionOptions({ cacheDir, mirror, progress, signal }: MachineOptions): ProvisionOptions {
+function provisionOptions({ cacheDir, roms, mirror, progress, signal }: MachineOptions): ProvisionOptions {
   return {
     ...(cacheDir === undefined ? {} : { cacheDir }),
+    ...(roms === undefined ? {} : { roms }),
     ...(mirror === undefined ? {} : { mirror }),
     ...(progress === undefined ? {} : { progress }),
     ...(signal === undefined ? {} : { signal }),
     builder,
   };
+}
+
+/** What the kernel takes for a command line, with its NUL (Linux, arch/riscv: COMMAND_LINE_SIZE). */
+const COMMAND_LINE = 1024;
+
+/** ssh keys on the kernel's command line, where systemd takes them from (systemd.system-credentials(7)). */
+function credential(sshKey: string | undefined): string[] {
+  if (sshKey === undefined) return [];
+  const text = `systemd.set_credential_binary=ssh.authorized_keys.root:${Buffer.from(sshKey).toString("base64")}`;
+  if (text.length > COMMAND_LINE - 256)
+    throw new MachineError("The ssh keys are too long for the kernel's command line; give one, of the type ed25519.");
+  return [text];
 }
 
 const builder = diskBuilder((options) => Machine.create(options));
@@ -344,6 +387,14 @@ async function imageUnder(base: string, name: string, options: MachineOptions): 
   throw new MachineError(
     `The disk ${options.persist} stands on ${base}, which is no image ${name} in the cache any more; without it the disk can't be read.`,
   );
+}
+
+/**
+ * Finds an image in the cache or makes it. Once made, it needs no network.
+ * @throws ImageError
+ */
+export function provision(name: string, options: ProvisionOptions = {}): Promise<Provisioned> {
+  return provisionImage(name, { builder, ...options });
 }
 
 /**

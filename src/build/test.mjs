@@ -11,6 +11,7 @@ const PROGRAMS = {
   chromium: "chromium",
   cpio: "cpio",
   debugfs: "e2fsprogs",
+  depmod: "kmod",
   dig: "bind9-dnsutils",
   dtc: "device-tree-compiler",
   e2fsck: "e2fsprogs",
@@ -28,7 +29,9 @@ const PROGRAMS = {
   "riscv64-linux-gnu-as": "binutils-riscv64-linux-gnu",
   "riscv64-linux-gnu-gcc": "gcc-riscv64-linux-gnu",
   script: "bsdutils",
+  sgdisk: "gdisk",
   socat: "socat",
+  ssh: "openssh-client",
   tshark: "tshark",
   xz: "xz-utils",
 };

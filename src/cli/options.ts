@@ -1,6 +1,7 @@
 /** Parsers of the command line's values. */
 
 import { InvalidArgumentError } from "commander";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
@@ -116,4 +117,11 @@ export function parseForward(text: string): Forward {
   const forward = readForward(text);
   if (!forward) throw new InvalidArgumentError("it must be such as 8080:80, udp:5353:53 or 0.0.0.0:2222:22");
   return forward;
+}
+
+/** A folder as `DIR:TAG[:ro]`; a colon of the directory is no trouble, since the tag has none. */
+export function parseShare(text: string): ShareOptions {
+  const match = /^(.+?):([^:]+)(:ro)?$/s.exec(text);
+  if (!match || match[2] === "ro") throw new InvalidArgumentError("it must be DIR:TAG or DIR:TAG:ro");
+  return { path: match[1]!, tag: match[2]!, ...(match[3] && { readOnly: true }) };
 }

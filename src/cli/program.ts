@@ -1,9 +1,11 @@
 /** The command line: its commands, their options and their help. */
 
 import { Command, type CommanderError, Option } from "commander";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
+import type { ConsoleName } from "../machine/cell.ts";
 import { type DiskActions, diskCommands } from "./disk-program.ts";
 import { CliError } from "./exit.ts";
 import {
@@ -16,6 +18,7 @@ import {
   parseMemory,
   parsePattern,
   parsePort,
+  parseShare,
   parseText,
   parseTimeout,
 } from "./options.ts";
@@ -46,12 +49,15 @@ export interface BootFlags {
   readonly deterministic?: boolean;
   readonly engine?: EngineName;
   readonly mirror?: string;
+  readonly console?: ConsoleName;
   readonly disk?: readonly MachineDisk[];
   /** Of the machine's flash. */
   readonly flash?: string;
   readonly nvram?: string;
   readonly nvramTemplate?: string;
   readonly persist?: string;
+  readonly sshKey?: string;
+  readonly share?: readonly ShareOptions[];
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -85,6 +91,7 @@ export type RunFlags = Pick<
   | "gdbWait"
   | "disk"
   | "nvram"
+  | "share"
   | "net"
   | "forward"
   | "netAllow"
@@ -215,6 +222,10 @@ function machineOptions(): Option[] {
     new Option("--memory <SIZE>", "guest RAM such as 512M or 2G; a plain number is MiB").argParser(parseMemory),
     new Option("--harts <N>", `number of harts, 1 to ${MAX_HARTS}`).argParser(parseHarts),
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
+    new Option("--console <KIND>", "serial, or virtio: a terminal that knows its size (hvc0)").choices([
+      "serial",
+      "virtio",
+    ]),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
     text(
@@ -222,6 +233,7 @@ function machineOptions(): Option[] {
       "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
     ),
     text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
+    text("--ssh-key <FILE>", "a public key with which root may come in by ssh, on a new disk of an image"),
     text(
       "--persist <FILE>",
       "keep what is written to the image's disk in this file; otherwise it ends with the machine",
@@ -239,6 +251,11 @@ function joinOptions(): Option[] {
       "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]" +
         "[,transport=pci|mmio][,allow-backing=PATH]",
       parseDisk,
+    ),
+    list(
+      "--share <DIR>",
+      "a folder of this host, which the guest mounts with -t virtiofs TAG: DIR:TAG[:ro]",
+      parseShare,
     ),
     new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),
     list(

@@ -1,6 +1,7 @@
 /** Runs a program to its end and says what it took. */
 
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { OracleError } from "./errors.ts";
 
@@ -89,4 +90,52 @@ export async function runTool(command: readonly string[], install: string, optio
     throw new OracleError(`${command.join(" ")} failed with code ${usage.code}${said ? `: ${said}` : ""}`);
   }
   return usage;
+}
+
+/** What a program took until it said something. */
+export interface Arrival {
+  /** Seconds on the wall. */
+  readonly wall: number;
+  /** Processor seconds of the program, all threads. */
+  readonly cpu: number;
+}
+
+/**
+ * Runs a program until its standard output matches, and ends it then.
+ * @throws OracleError when it ends before, or time is up
+ */
+export function runUntil(command: readonly string[], pattern: RegExp, options: CommandOptions = {}): Promise<Arrival> {
+  const { timeout = TIMEOUT, env = {} } = options;
+  return new Promise((resolve, reject) => {
+    const from = performance.now();
+    const child = spawn(command[0]!, command.slice(1), {
+      stdio: ["ignore", "pipe", "ignore"],
+      env: { ...process.env, LC_ALL: "C", ...env },
+    });
+    const stop = () => child.kill("SIGKILL");
+    process.once("exit", stop);
+    const timer = setTimeout(stop, timeout * 1000);
+    let text = "";
+    let arrival: Arrival | undefined;
+    child.stdout.on("data", (chunk: Buffer) => {
+      text = (text + chunk.toString("latin1")).slice(-MAX_OUTPUT);
+      if (arrival !== undefined || !pattern.test(text)) return;
+      arrival = { wall: (performance.now() - from) / 1000, cpu: cpuSeconds(child.pid!) };
+      stop();
+    });
+    child.on("error", (error) => reject(new OracleError(`${command[0]} can't be started: ${error.message}`)));
+    child.on("close", () => {
+      clearTimeout(timer);
+      process.off("exit", stop);
+      if (arrival !== undefined) resolve(arrival);
+      else reject(new OracleError(`${command.join(" ")} didn't say ${pattern} within ${timeout} seconds`));
+    });
+  });
+}
+
+/** Of a process that runs: fields 14 and 15 of /proc/<pid>/stat, in hundredths (proc(5)). */
+function cpuSeconds(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }

@@ -22,6 +22,9 @@ export interface Qemu {
   readonly label: string;
   /** The major version. */
   readonly version: number;
+  /** What starts it, and the environment that it needs. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
   run(args: readonly string[], options?: CommandOptions): Promise<Usage>;
 }
 
@@ -46,6 +49,8 @@ export async function hostQemu(): Promise<Qemu> {
   return {
     label: labelOf(stdout),
     version: versionOf(stdout),
+    command: [PROGRAM],
+    env: {},
     run: (args, options) => runTool([PROGRAM, ...args], INSTALL, options),
   };
 }
@@ -110,6 +115,8 @@ export async function unpackedQemu(root: string): Promise<Qemu> {
   return {
     label: labelOf(stdout),
     version: versionOf(stdout),
+    command,
+    env,
     run: (args, options) => runTool([...command, ...args], INSTALL, { ...options, env: { ...options?.env, ...env } }),
   };
 }

@@ -42,10 +42,10 @@ describe("kernels", () => {
       return { wall: 60, cpu: 1, stderr: "", code: 0, stdout: lines.join("") };
     };
     const machines = {
-      wardian: { boot: machine(1) },
+      wardian: { command: () => [], boot: machine(1) },
       qemus: [
-        { label: "qemu-7.2", version: 7, run: machine(3) },
-        { label: "qemu-10.0", version: 10, run: machine(2) },
+        { label: "qemu-7.2", version: 7, command: [], env: {}, run: machine(3) },
+        { label: "qemu-10.0", version: 10, command: [], env: {}, run: machine(2) },
       ],
       native: false,
     };
@@ -73,6 +73,7 @@ describe("kernels", () => {
   it("reports a machine that computes something else", { timeout: 30_000 }, async () => {
     const qemu = await hostQemu();
     const wrong = {
+      ...qemu,
       label: "qemu-0.0",
       version: 1,
       run: async (args: readonly string[]) => {

@@ -1,7 +1,14 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
-import { OutputFile, writeWhole } from "../../host/node/files.ts";
-import { Machine, type MachineNetwork, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
+import { OutputFile, readSource, writeWhole } from "../../host/node/files.ts";
+import {
+  listImages,
+  Machine,
+  type MachineNetwork,
+  type MachineOptions,
+  type RestoreOptions,
+  tuneV8,
+} from "../../node.ts";
 import { CliError, OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
 import type { BootFlags, RunFlags } from "../program.ts";
@@ -113,10 +120,11 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 }
 
 /** What the machine is joined to. */
-function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram"> {
-  const { disk, nvram } = flags;
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram" | "shares"> {
+  const { disk, nvram, share } = flags;
   const network = networkOf(flags);
-  return { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }), ...(network && { network }) };
+  const kept = { ...(disk && { disks: disk }), ...(share && { shares: share }), ...(nvram !== undefined && { nvram }) };
+  return { ...kept, ...(network && { network }) };
 }
 
 /** The network that the flags ask for, if they do. @throws CliError */
@@ -169,18 +177,29 @@ export async function makeMachine(
     persist,
   } = flags;
   const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
-  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist, console: flags.console };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),
     signal,
     ...(trace && { trace: traceInto(trace) }),
+    ...(flags.sshKey !== undefined && { sshKey: Buffer.from(await readSource(flags.sshKey, "ssh key")).toString() }),
     ...joined(flags),
     ...more,
   };
+  let machine: Machine;
   try {
-    return await Machine.create(options);
+    machine = await Machine.create(options);
   } finally {
     progress.end();
   }
+  // Whoever sits in front of it should know before anything is lost.
+  const isShown = flags.exec === undefined && process.stderr.isTTY;
+  if (
+    isShown &&
+    flags.persist === undefined &&
+    (await listImages()).some((found) => found.name === name && found.kind === "disk")
+  )
+    process.stderr.write("What is written to the disk ends with the machine; --persist FILE keeps it.\n");
+  return machine;
 }

@@ -1,0 +1,126 @@
+/** A Debian on a disk to measure in: the image debian-disk with the tools that measure. */
+
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type * as Api from "../src/node.ts";
+import type { Arrival } from "../src/oracle/command.ts";
+import { run, runUntil } from "../src/oracle/command.ts";
+import { cacheDirectory } from "../src/oracle/qemu.ts";
+import { BenchError } from "./errors.ts";
+import type { Machines } from "./machines.ts";
+import { packageRoot } from "./paths.ts";
+
+const TOOLS = ["fio", "iperf3"];
+/** Guest RAM, MiB. */
+const MEMORY = 1024;
+
+/** Runs on one machine. */
+export interface Runner {
+  /** Boots to a text on the console. */
+  until(pattern: RegExp): Promise<Arrival>;
+  /**
+   * Runs a shell script as process 1, with only the kernel beside it.
+   * @param scratch path of a raw disk, /dev/vdc
+   * @param port of the host's loopback that the guest may reach, at 10.0.2.2
+   * @returns what it wrote on the console
+   */
+  script(text: string, options: { scratch?: string; port?: number }): Promise<string>;
+}
+
+export interface Debian {
+  readonly runners: ReadonlyMap<string, Runner>;
+  readonly directory: string;
+  close(): Promise<void>;
+}
+
+/** The image, made if need be and kept, and who runs it. @throws BenchError, ImageError */
+export async function debianRunners(machines: Machines, say: (what: string) => void): Promise<Debian> {
+  say("making Debian's disk, which takes minutes the first time");
+  const directory = await mkdtemp(join(tmpdir(), "wardian-bench-"));
+  const image = await prepare(directory);
+  // A power-off that no service is asked about.
+  const END = "sync; poweroff -ff\n";
+  const scripted = async (text: string): Promise<string> => {
+    const path = join(directory, "script");
+    const whole = `${text}\n${END}`;
+    await writeFile(path, whole.padEnd(Math.ceil(whole.length / 4096) * 4096, "\n"));
+    return path;
+  };
+  const INIT = "init=/bin/sh quiet -- /dev/vdb";
+  const runners = new Map<string, Runner>();
+  const { wardian, qemus } = machines;
+  if (wardian) {
+    const args = ["--kernel", image.kernel, "--initrd", image.initrd, "--memory", `${MEMORY}M`];
+    const root = ["--disk", `${image.disk},format=qcow2,temporary`];
+    runners.set("wardian", {
+      until: (pattern) =>
+        runUntil(wardian.command([...args, "--append", image.append, ...root, "--net", "user"]), pattern),
+      async script(text, { scratch, port }) {
+        const disks = ["--disk", `${await scripted(text)},format=raw,readonly`];
+        if (scratch !== undefined) disks.push("--disk", `${scratch},format=raw`);
+        const net = port === undefined ? [] : ["--net", "user", "--net-allow", `127.0.0.1:${port}`];
+        const append = ["--append", `${image.append} ${INIT}`];
+        return (await wardian.boot([...args, ...append, ...root, ...disks, ...net])).stdout;
+      },
+    });
+  }
+  for (const qemu of qemus) {
+    const board = ["-M", "virt", "-m", `${MEMORY}M`, "-display", "none", "-monitor", "none", "-serial", "stdio"];
+    const args = [...board, "-kernel", image.kernel, "-initrd", image.initrd];
+    const disk = (path: string, format: string, more: string, index: number): string[] => [
+      "-drive",
+      `file=${path},format=${format},if=none,id=d${index}${more}`,
+      "-device",
+      `virtio-blk-pci,drive=d${index}`,
+    ];
+    const root = disk(image.disk, "qcow2", ",snapshot=on", 0);
+    const net = ["-nic", "user,model=virtio-net-pci"];
+    runners.set(qemu.label, {
+      until: (pattern) =>
+        runUntil([...qemu.command, ...args, "-append", image.append, ...root, ...net], pattern, { env: qemu.env }),
+      async script(text, { scratch, port }) {
+        const disks = disk(await scripted(text), "raw", ",readonly=on", 1);
+        if (scratch !== undefined) disks.push(...disk(scratch, "raw", "", 2));
+        const append = ["-append", `${image.append} ${INIT}`];
+        return (await qemu.run([...args, ...append, ...root, ...disks, ...(port === undefined ? [] : net)])).stdout;
+      },
+    });
+  }
+  return { runners, directory, close: () => rm(directory, { recursive: true, force: true }) };
+}
+
+async function prepare(directory: string): Promise<Api.ProvisionedDisk> {
+  const library = new URL(`file://${join(packageRoot(), "dist", "node.js")}`).href;
+  const { provision } = (await import(library)) as typeof Api;
+  const roms = join(directory, "roms");
+  await cp(join(packageRoot(), "roms"), roms, { recursive: true });
+  const path = join(roms, "manifest.json");
+  const manifest = JSON.parse(await readFile(path, "utf8"));
+  manifest["debian-disk"].packages.push(...TOOLS);
+  await writeFile(path, JSON.stringify(manifest));
+  const image = await provision("debian-disk", { roms, cacheDir: join(cacheDirectory(), "debian") });
+  if (image.kind !== "disk") throw new BenchError("the image debian-disk isn't a disk: mend roms/manifest.json");
+  return image;
+}
+
+/** Lines `bench NAME VALUE` of a console. @throws BenchError when one is missing */
+export function valuesOf(output: string, names: readonly string[], machine: string): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [, name, value] of output.matchAll(/^bench (.+) ([\d.e+-]+)\r?$/gm)) found.set(name!, Number(value));
+  const missing = names.find((name) => !((found.get(name) ?? 0) > 0));
+  if (missing !== undefined) throw new BenchError(`${machine} gave no value for ${missing}: ${output.slice(-500)}`);
+  return found;
+}
+
+/** Adds a machine's value to those before. */
+export function record(into: Map<string, Map<string, number[]>>, row: string, machine: string, value: number): void {
+  const machines = into.get(row) ?? new Map<string, number[]>();
+  machines.set(machine, [...(machines.get(machine) ?? []), value]);
+  into.set(row, machines);
+}
+
+/** A program of the host that runs while `work` does. @throws BenchError when it isn't there */
+export async function haveTool(name: string, install: string): Promise<void> {
+  if ((await run([name, "--version"])).code !== 0) throw new BenchError(`${name} isn't here: ${install}`);
+}
