@@ -91,9 +91,11 @@ export const H_TLB_GEN: u32 = H_BANK_CLOCK + 4;
 export const H_JIT_N: u32 = H_TLB_GEN + 4;
 /** u32: ST_*, with which compiled code leaves when its answer says so. */
 export const H_JIT_STATUS: u32 = H_JIT_N + 4;
-/** u64: where the helper of compiled code leaves what L_LIMIT is now (jit/parts). */
+/** u32: where the helper of compiled code leaves what L_LIMIT is now (jit/parts). */
 export const H_JIT_VALUE: u32 = H_JIT_STATUS + 4;
-export const H_OPAQUE: u32 = H_JIT_VALUE + 8; // u64: SBI hart_start's opaque
+/** u32: the micro-op of the jump by which compiled code left, if its target is to be noted (jit/jumps), else 0. */
+export const H_JIT_FROM: u32 = H_JIT_VALUE + 4;
+export const H_OPAQUE: u32 = H_JIT_FROM + 4; // u64: SBI hart_start's opaque
 export const H_COUNTERS: u32 = H_OPAQUE + 8; // engine counters, CT_* × u64
 export const CT_TLB_MISS: u32 = 0;
 export const CT_WALK: u32 = 1;
@@ -130,6 +132,8 @@ export const TLB_BITS: u32 = 12;
 export const TLB_ENTRIES: u32 = 1 << TLB_BITS;
 export const TLB_ENTRY_BITS: u32 = 4;
 export const TLB_STORE: u32 = TLB_ENTRIES << TLB_ENTRY_BITS;
+/** Of loads and stores: what changes in the place of an entry that had to make room for another. */
+export const TLB_OTHER: u32 = TLB_STORE / 2;
 export const TLB_FETCH: u32 = TLB_STORE * 2;
 export const TLB_HEADER: u32 = TLB_STORE * 3;
 export const TLB_BANK: u32 = TLB_HEADER + 64;
@@ -218,7 +222,13 @@ export const JIT_HEAT_SIZE: u32 = 0x2000;
 /** Modules that the host is compiling: see jit/cache. */
 export const JIT_FLIGHT: u32 = JIT_HEAT + JIT_HEAT_SIZE;
 export const JIT_FLIGHT_SIZE: u32 = 0x1000;
-export const JIT_END: u32 = JIT_FLIGHT + JIT_FLIGHT_SIZE;
+/** Accesses that aren't in one page though they were expected to be: see jit/split. */
+export const JIT_SPLITS: u32 = JIT_FLIGHT + JIT_FLIGHT_SIZE;
+export const JIT_SPLITS_SIZE: u32 = 0x1000;
+/** Where jumps through registers lead: see jit/jumps. */
+export const JIT_JUMPS: u32 = JIT_SPLITS + JIT_SPLITS_SIZE;
+export const JIT_JUMPS_SIZE: u32 = 0x4000;
+export const JIT_END: u32 = JIT_JUMPS + JIT_JUMPS_SIZE;
 
 export const UOP_POOL: u32 = (JIT_END + 63) & ~63;
 
@@ -324,9 +334,11 @@ export const ST_WAIT: i32 = 2; //   not retired, no side effects; H_WAIT_ADDR
 export const ST_EVENT: i32 = 3; //  retired; leave the loop at the next pc
 export const ST_JUMP: i32 = 4; //   retired; leave the loop at H_PC
 export const ST_BUDGET: i32 = 5;
+export const ST_STEP: i32 = 6; //   not executed: single-step this one
 /** Of compiled code: not executed, the interpreter goes on from here. */
 export const ST_MISS: i32 = 7;
-export const ST_STEP: i32 = 6; //   not executed: single-step this one
+/** The same, and the accesses that it has one look into the TLB for aren't all in one page. */
+export const ST_SPLIT: i32 = ST_MISS + 1;
 
 /** Of the host's `compile`: it will call `jitInstall`. */
 export const JIT_LATER: i32 = -2;

@@ -16,17 +16,18 @@ import { KERNELS } from "./kernels.ts";
 import { findWardian, type Machines } from "./machines.ts";
 import { formatTable, type Row } from "./report.ts";
 import { runBoot } from "./suites/boot.ts";
+import { runBrowser } from "./suites/browser.ts";
 import { runDebian } from "./suites/debian.ts";
 import { runDisk } from "./suites/disk.ts";
 import { runKernels } from "./suites/kernels.ts";
 import { runMicro } from "./suites/micro.ts";
 import { runNet } from "./suites/net.ts";
 
-const SUITES = ["kernels", "boot", "disk", "net", "debian", "micro"] as const;
+const SUITES = ["kernels", "boot", "disk", "net", "debian", "micro", "browser"] as const;
 /** Those that run in a Debian on a disk. */
 const ON_DEBIAN: readonly Suite[] = ["disk", "net", "debian"];
 type Suite = (typeof SUITES)[number];
-const PEERS = ["qemu", "native"] as const;
+const PEERS = ["qemu", "native", "v86"] as const;
 type Peer = (typeof PEERS)[number];
 
 interface Options {
@@ -72,7 +73,7 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
   const say = (what: string) => {
     process.stderr.write(terminal ? `\r\x1b[K${what}` : `${what}\n`);
   };
-  const onMachines = suites.some((suite) => suite !== "micro");
+  const onMachines = suites.some((suite) => suite !== "micro" && suite !== "browser");
   const machines: Machines = {
     wardian: onMachines && !options.peersOnly ? findWardian(options.engine) : undefined,
     qemus: onMachines && options.against.includes("qemu") ? await findQemus(say) : [],
@@ -88,6 +89,7 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
       if (debian && suite === "disk") rows.push(...(await runDisk(debian, options.runs, say)));
       if (debian && suite === "net") rows.push(...(await runNet(debian, options.runs, say)));
       if (debian && suite === "debian") rows.push(...(await runDebian(debian, options.runs, say)));
+      if (suite === "browser") rows.push(...(await runBrowser({ ...options, kernels }, say)));
       if (suite === "micro") rows.push(...(await runMicro(MICRO_MS, say)));
     }
   } finally {
@@ -104,7 +106,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .description("Measure wardian, alone or against its peers on this machine")
     .argument("[suites...]", `any of ${SUITES.join(", ")}; kernels unless told`)
     .addOption(
-      new Option("--against <peer>", "also run on this peer; may be given again: qemu, native")
+      new Option("--against <peer>", "also run on this peer; may be given again: qemu, native, or v86 of suite browser")
         .argParser(each(PEERS))
         .default([] as Peer[], "none"),
     )

@@ -11,11 +11,11 @@ export interface Row {
    * the QEMUs in this row, what wardian is held against.
    */
   readonly results: Readonly<Record<string, number>>;
-  /** How many times better wardian is than `qemu` and than `native`, where both were measured; above 1 it wins. */
+  /** How many times better wardian is than each peer, where both were measured; above 1 it wins. */
   readonly ratios: Ratios;
 }
 
-const PEERS = ["qemu", "native"] as const;
+const PEERS = ["qemu", "native", "node", "v86"] as const;
 export type Ratios = Readonly<Partial<Record<(typeof PEERS)[number], number>>>;
 
 /** The middle value, or the mean of the two. NaN of nothing. */
@@ -71,7 +71,7 @@ export function formatTable(rows: readonly Row[]): string {
   const versions = [...known]
     .filter((name) => name.startsWith("qemu-"))
     .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  const machines = ["wardian", ...versions, "native"].filter((name) => known.has(name));
+  const machines = ["wardian", ...versions, "native", "node", "v86"].filter((name) => known.has(name));
   const ratios = PEERS.filter((name) => known.has("wardian") && known.has(name));
   const head = ["", "unit", ...machines, ...ratios.map((name) => `× ${name}`)];
   const lines = rows.map((row) => [

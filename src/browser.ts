@@ -12,19 +12,24 @@
 import { layoutOf, maxRam } from "./core/core.ts";
 import type { EngineName } from "./core/engine.ts";
 import { type Assets, embeddedAssets, servedAssets } from "./host/browser/assets.ts";
+import type { PageDiskOptions } from "./host/browser/disk.ts";
 import { bootSeed } from "./host/browser/entropy.ts";
 import { type ImagePart, imageSources } from "./host/browser/images.ts";
+import { checkPageNetwork, type PageNetwork } from "./host/browser/network.ts";
 import { type FileSource, gunzip, type ImageProgress, type LoadOptions, readSource } from "./host/browser/sources.ts";
 import { executors, pageMeter } from "./host/browser/worker.ts";
-import { Machine as BaseMachine } from "./hypervisor/machine.ts";
+import { checkDisk } from "./hypervisor/attach.ts";
+import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
 import { DEFAULT_MEMORY, engineOf, guessBios, hartsOf, joinAppend, MAX_HARTS } from "./hypervisor/options.ts";
-import type { CellSpec } from "./hypervisor/protocol.ts";
+import type { CellSpec, MachineDisk } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
 import { BootError, type BootOptions, planBoot } from "./machine/boot.ts";
 import { compressedPayload } from "./machine/image.ts";
+import type { TransportName } from "./machine/virtio.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export { ENGINES, type EngineName } from "./core/engine.ts";
+export { type PageNetwork, Switch } from "./host/browser/network.ts";
 export { FileError, type FileSource, type ImageProgress } from "./host/browser/sources.ts";
 export type { ImageFile, ImageRecord } from "./hypervisor/image-record.ts";
 export {
@@ -64,6 +69,10 @@ export interface MachineOptions {
   readonly append?: string;
   /** A flattened device tree in place of the machine's own. */
   readonly dtb?: FileSource;
+  /** Disks, in the guest's order; it finds the first as /dev/vda. An image's own come first. */
+  readonly disks?: readonly PageDisk[];
+  /** Default: none. */
+  readonly network?: PageNetwork;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
   /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
@@ -81,7 +90,33 @@ export interface MachineOptions {
   readonly assets?: string | URL;
 }
 
-export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "assets" | "progress" | "signal">;
+/**
+ * A disk: an image on a server, read by ranges as the guest needs it, or a file
+ * that the user chose. Neither is ever written to: what the guest writes stays
+ * in memory and ends with the machine.
+ */
+export interface PageDisk {
+  /** The image's URL, relative to the page's; of a file, its name for messages. */
+  readonly path?: string;
+  readonly file?: Blob;
+  /** Default: what the image says it is; an image that says nothing is raw. */
+  readonly format?: "raw" | "qcow2";
+  readonly readOnly?: boolean;
+  /** As it is here in any case; a program that runs in Node too says so there. */
+  readonly temporary?: true;
+  /** URLs, and folders' that end with "/", that the image may name as its backing files; its own folder is one. */
+  readonly allowBacking?: readonly string[];
+  /** What the guest reads as its serial number, up to 20 bytes; default "disk0", "disk1"… */
+  readonly serial?: string;
+  /** Default: "pci". */
+  readonly transport?: TransportName;
+}
+
+/** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
+export type RestoreOptions = Pick<
+  MachineOptions,
+  "engine" | "trace" | "disks" | "network" | "assets" | "progress" | "signal"
+>;
 
 /** A virtual machine in a worker of this page. */
 export class Machine extends BaseMachine {
@@ -97,7 +132,7 @@ export class Machine extends BaseMachine {
     const limit = maxRam(layoutOf(module));
     // What can't be is said before anything is loaded for it.
     if (options.memory !== undefined) memorySize(options.memory, limit);
-    const { boot, memory } = await sources(options);
+    const { boot, memory, disks } = await sources(options);
     const memoryBytes = memorySize(options.memory ?? memory ?? DEFAULT_MEMORY, limit);
     const deterministic = options.deterministic ?? false;
     const plan = planBoot({
@@ -108,7 +143,7 @@ export class Machine extends BaseMachine {
       fdt: { rngSeed: bootSeed(deterministic) },
     });
     const spec = { memoryBytes, harts, boot: plan, sbi: boot.bios === "builtin", deterministic, engine };
-    return launch(options, assets, module, { ...spec, traced: options.trace !== undefined });
+    return launch({ ...options, disks: [...disks, ...(options.disks ?? [])] }, assets, module, spec);
   }
 
   /**
@@ -124,14 +159,16 @@ export class Machine extends BaseMachine {
     memorySize(memoryBytes, maxRam(layoutOf(module)));
     if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
     const spec = { memoryBytes, harts, snapshot, sbi, deterministic, engine };
-    return launch(options, assets, module, { ...spec, traced: options.trace !== undefined });
+    return launch(options, assets, module, { ...spec, flash: snapshot.header.flash });
   }
 }
 
 type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb">;
 
 /** Everything that is loaded, from the image and from what was named beside it. */
-async function sources(options: MachineOptions): Promise<{ boot: Sources; memory?: string }> {
+async function sources(
+  options: MachineOptions,
+): Promise<{ boot: Sources; memory?: string; disks: readonly PageDisk[] }> {
   const load = loading(options);
   const image = options.image === undefined ? undefined : await imageSources(options.image, options.images, load);
   const read = async (named: FileSource | undefined, own: ImagePart | undefined, what: string) => {
@@ -151,6 +188,7 @@ async function sources(options: MachineOptions): Promise<{ boot: Sources; memory
       ...(options.dtb !== undefined && { dtb: await readSource(options.dtb, "device tree", load) }),
     },
     ...(image?.memory !== undefined && { memory: image.memory }),
+    disks: image?.disks ?? [],
   };
 }
 
@@ -167,14 +205,49 @@ async function inflated(kernel: Uint8Array, limit: number): Promise<Uint8Array> 
 }
 
 async function launch(
-  options: RestoreOptions,
+  { disks = [], network, signal, trace }: RestoreOptions,
   assets: Assets,
   module: WebAssembly.Module,
-  spec: CellSpec,
+  made: Omit<CellSpec, "traced" | "disks" | "network">,
 ): Promise<Machine> {
+  const spec: CellSpec = { ...made, traced: trace !== undefined, disks: disks.map(machineDisk) };
+  if (network) checkPageNetwork(network);
   const pool = executors(await assets.executor());
-  options.signal?.throwIfAborted();
-  return Machine.onExecutor(pool.take(), module, spec, pageMeter, options.trace) as Promise<Machine>;
+  signal?.throwIfAborted();
+  const start = (whole: CellSpec) =>
+    Machine.onExecutor(pool.take(), module, whole, pageMeter, trace) as Promise<Machine>;
+  if (!network) return start(spec);
+  const { port, mac, unplug } = network.switch.plug();
+  try {
+    const machine = await start({
+      ...spec,
+      network: { kind: "port", port, mac: network.mac ?? mac, transport: network.transport ?? "pci" },
+    });
+    void machine.exited.then(unplug);
+    return machine;
+  } catch (error) {
+    unplug();
+    throw error;
+  }
+}
+
+/** A disk as the executor opens it: relative to itself, a worker would look elsewhere. */
+function machineDisk({ path, file, ...rest }: PageDisk): PageDiskOptions & MachineDisk {
+  if (file !== undefined && !(file instanceof Blob))
+    throw new MachineError("A disk's file is none that the user chose.");
+  const name = file instanceof File ? file.name : "the file";
+  const disk = { ...rest, ...(file && { file }), path: file ? (path ?? name) : url(path) };
+  checkDisk(disk);
+  return disk;
+}
+
+function url(path: string | undefined): string {
+  if (path === undefined) throw new MachineError("A disk needs the URL of its image as path, or a file.");
+  try {
+    return new URL(path, globalThis.location?.href).href;
+  } catch {
+    throw new MachineError(`${JSON.stringify(path)} is no URL of a disk image.`);
+  }
 }
 
 function assetsOf({ assets }: RestoreOptions): Assets {

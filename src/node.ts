@@ -10,6 +10,7 @@
  */
 
 import { stat } from "node:fs/promises";
+import type { ShareOptions } from "./backends/files.ts";
 import { layoutOf, maxRam } from "./core/core.ts";
 import { type EngineName, engineFault } from "./core/engine.ts";
 import { coreModule } from "./host/node/assets.ts";
@@ -17,7 +18,7 @@ import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
 import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
 import { executors, processMeter } from "./host/node/worker.ts";
-import { checkDisk, checkNetwork } from "./hypervisor/attach.ts";
+import { checkDisk, checkNetwork, checkShares } from "./hypervisor/attach.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
@@ -33,11 +34,13 @@ import {
   pull as pullImage,
 } from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
+import { CONSOLES, type ConsoleName } from "./machine/cell.ts";
 import { isElf } from "./machine/elf.ts";
 import { diskBuilder } from "./node/builder.ts";
 import { baseOf, createOver } from "./node/persist.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
+export type { ShareOptions } from "./backends/files.ts";
 export type { Forward } from "./backends/link.ts";
 export { ENGINES, type EngineName } from "./core/engine.ts";
 export { DiskError } from "./disk/errors.ts";
@@ -81,7 +84,7 @@ export {
   removeImage,
 } from "./images/index.ts";
 export { BootError } from "./machine/boot.ts";
-export type { CellCounters } from "./machine/cell.ts";
+export { type CellCounters, CONSOLES, type ConsoleName } from "./machine/cell.ts";
 export type { CpuProfile, GuestProfile } from "./profile/profile.ts";
 export type { RegionRecord } from "./profile/recorder.ts";
 export { SnapshotError } from "./snapshot/format.ts";
@@ -115,10 +118,17 @@ export interface MachineOptions {
   readonly nvram?: string;
   /** What `nvram` holds when it is made, such as EDK2's RISCV_VIRT_VARS.fd; blank by default. */
   readonly nvramTemplate?: FileSource;
+  /**
+   * Where the console is: "serial" (a UART, the default), or "virtio": a terminal that knows its size (Linux: hvc0,
+   * which an image's kernel is told to use). The UART's output is shown all the same.
+   */
+  readonly console?: ConsoleName;
   /** Disks, in the guest's order; it finds the first as /dev/vda. */
   readonly disks?: readonly MachineDisk[];
   /** Default: "none"; of an image that is a disk, a user-mode network. */
   readonly network?: MachineNetwork | "none";
+  /** Directories of this host; the guest mounts each by its tag, as a file system of the type virtiofs. */
+  readonly shares?: readonly ShareOptions[];
   /**
    * With an image that is a disk: a qcow2 file over it that keeps what the guest
    * writes, made if it isn't there. Without it, all that is written ends with the machine.
@@ -145,7 +155,7 @@ export interface MachineOptions {
 }
 
 /** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
-export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "nvram">;
+export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "nvram" | "shares">;
 
 const DEFAULT_MEMORY = "512M";
 const MAX_HARTS = 8;
@@ -171,7 +181,10 @@ export class Machine extends BaseMachine {
     const profiled = options.profiled ?? false;
     if (profiled && engine === "both") throw new MachineError("The engine both can't be profiled; choose another.");
     const flash = plan.flash !== undefined;
-    const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash };
+    const { console = "serial" } = options;
+    if (!CONSOLES.includes(console))
+      throw new MachineError(`There is no console ${console}; choose ${CONSOLES.join(" or ")}.`);
+    const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash, console };
     const spec = { ...made, ...joined(attached) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
@@ -224,19 +237,27 @@ function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
 }
 
 /** What the machine is joined to. */
-function joined({ disks = [], network, nvram }: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram"> {
+function joined({
+  disks = [],
+  network,
+  nvram,
+  shares = [],
+}: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram" | "shares"> {
   for (const disk of disks) checkDisk(disk);
   if (network && network !== "none") checkNetwork(network);
+  checkShares(shares);
   const link = network && network !== "none" ? { network } : {};
-  return { disks, ...link, ...(nvram !== undefined && { nvram }) };
+  return { disks, shares, ...link, ...(nvram !== undefined && { nvram }) };
 }
 
 type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb" | "flash">;
 
 /** Everything that is loaded, from the image and from what was named beside it. */
-async function sources(
-  options: MachineOptions,
-): Promise<{ boot: Sources; memory?: string; attached: Pick<MachineOptions, "disks" | "network" | "nvram"> }> {
+async function sources(options: MachineOptions): Promise<{
+  boot: Sources;
+  memory?: string;
+  attached: Pick<MachineOptions, "disks" | "network" | "nvram" | "shares">;
+}> {
   const named = await imageSources(options);
   // Firmware in flash boots what is on the image's disk, by what it finds there.
   const image: ImageSources =
@@ -245,7 +266,8 @@ async function sources(
       : named;
   const kernel = options.kernel === undefined ? image.kernel : options.kernel;
   const initrd = options.initrd === undefined ? image.initrd : options.initrd;
-  const append = [image.append, options.append].filter((text) => text !== undefined).join(" ");
+  const terminal = options.console === "virtio" && image.append !== undefined ? "console=hvc0" : undefined;
+  const append = [image.append, terminal, options.append].filter((text) => text !== undefined).join(" ");
   const program = options.bios === undefined && image.bios === undefined;
   const kernelBytes = kernel === undefined ? undefined : await readSource(kernel, "kernel");
   // An ELF that isn't one of our images' is a bare-metal program unless told otherwise.
@@ -265,6 +287,7 @@ async function sources(
       disks: [...(image.disk ? [image.disk] : []), ...(options.disks ?? [])],
       network: options.network ?? (image.disk ? { kind: "user" } : "none"),
       ...(options.nvram === undefined ? {} : { nvram: options.nvram }),
+      shares: options.shares ?? [],
     },
   };
 }

@@ -15,7 +15,9 @@ import { hartAt } from "../hart/state";
 import { hostCompile, hostForget, hostPlace } from "../host";
 import { OP_DECODE, OP_JIT } from "../isa/ops.generated";
 import { holdsCode } from "../mmu/code";
+import { forgetJumps } from "./jumps";
 import { entryOf, moduleLength } from "./module";
+import { forgetSplits } from "./split";
 
 /** Regions, and so slots of the table: engines of today copy the table into every instance that imports it. */
 export const JIT_MOST_REGIONS: u32 = 1024;
@@ -175,6 +177,8 @@ export function evict(h: usize): void {
   }
   for (let i: u32 = 0; i < JIT_MOST_FLIGHT; i++) store<u32>(flight(i), 0, F_SLOTS);
   memory.fill(JIT_HEAT, 0, JIT_HEAT_SIZE);
+  forgetSplits();
+  forgetJumps();
   store<u32>(DEV_MACHINE, 0, M_JIT_REGIONS);
   store<u32>(DEV_MACHINE, 0, M_JIT_MODULES);
   store<u32>(DEV_MACHINE, 0, M_JIT_BYTES);

@@ -4,7 +4,6 @@
  * result. Everything else goes to the interpreter's handler.
  */
 
-import { TLB_STORE } from "../abi";
 import {
   OP_FADD_D, OP_FADD_S, OP_FCVT_D_L, OP_FCVT_D_LU, OP_FCVT_D_S, OP_FCVT_D_W, OP_FCVT_D_WU, OP_FCVT_L_D, OP_FCVT_L_S,
   OP_FCVT_LU_D, OP_FCVT_LU_S, OP_FCVT_S_D, OP_FCVT_S_L, OP_FCVT_S_LU, OP_FCVT_S_W, OP_FCVT_S_WU, OP_FCVT_W_D, OP_FCVT_W_S,
@@ -13,6 +12,7 @@ import {
   OP_FMV_W_X, OP_FMV_X_D, OP_FMV_X_W, OP_FNMADD_D, OP_FNMADD_S, OP_FNMSUB_D, OP_FNMSUB_S, OP_FSD, OP_FSGNJ_D, OP_FSGNJ_S,
   OP_FSGNJN_D, OP_FSGNJN_S, OP_FSGNJX_D, OP_FSGNJX_S, OP_FSQRT_D, OP_FSQRT_S, OP_FSUB_D, OP_FSUB_S, OP_FSW,
 } from "../isa/ops.generated";
+import { find, linear, within } from "./accesses";
 import {
   access, byte, F32, F32_LOAD, F32_REINTERPRET, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get, I32_AND, I32_NE, I32_REINTERPRET,
   I32_STORE, I32_WRAP, i32c, I64, I64_AND, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_REINTERPRET, I64_XOR, i64c, set, tee, VOID,
@@ -26,7 +26,7 @@ import {
 } from "./fp-ways";
 import { fused, fusedSingle } from "./lower-fused";
 import {
-  f, fp, FP_DIRTY, FP_ON, L_LIMIT, L_R, L_R32, learn, leaveUnlessHit, linear, low, lowerCall, need, needLow, needS, pushFs, s, x,
+  f, fp, FP_DIRTY, FP_ON, L_LIMIT, L_R, L_R32, learn, low, lowerCall, need, needLow, needS, pushFs, s, x,
 } from "./parts";
 import { op, opA, opB } from "./region";
 
@@ -34,10 +34,10 @@ import { op, opA, opB } from "./region";
 
 function loadFloat(result: u8, size: u32, offset: i32): void {
   need(opB);
+  find(size, offset);
   const opened = openState(result, FP_DIRTY);
-  leaveUnlessHit(0, size, offset);
-  linear(0);
-  access(result == F64 ? F64_LOAD : F32_LOAD, 0);
+  linear();
+  access(result == F64 ? F64_LOAD : F32_LOAD, within);
   closeState(opened, result, FP_DIRTY, offset);
 }
 
@@ -45,15 +45,15 @@ function storeFloat(size: u32, offset: i32): void {
   need(opB);
   if (size == 8) need(32 + opA);
   else needLow(opA);
+  find(size, offset);
   const opened = openState(VOID, FP_ON);
-  leaveUnlessHit(TLB_STORE, size, offset);
-  linear(TLB_STORE);
+  linear();
   if (size == 8) {
     f(opA);
-    access(F64_STORE, 0);
+    access(F64_STORE, within);
   } else {
     low(opA);
-    access(I32_STORE, 0);
+    access(I32_STORE, within);
   }
   closeState(opened, VOID, FP_ON, offset);
 }

@@ -2,7 +2,6 @@
  * One instruction as WebAssembly.
  */
 
-import { TLB_STORE } from "../abi";
 import {
   OP_ADD, OP_ADD_UW, OP_ADDI, OP_ADDIW, OP_ADDW, OP_AND, OP_ANDI, OP_ANDN, OP_AUIPC, OP_BCLR, OP_BCLRI, OP_BEXT, OP_BEXTI,
   OP_BINV, OP_BINVI, OP_BSET, OP_BSETI, OP_CLZ, OP_CLZW, OP_CPOP, OP_CPOPW, OP_CTZ, OP_CTZW, OP_CZERO_EQZ, OP_CZERO_NEZ, OP_DIV,
@@ -14,7 +13,7 @@ import {
   OP_XNOR, OP_XOR, OP_XORI, OP_ZEXT_H,
 } from "../isa/ops.generated";
 import {
-  access, byte, ELSE, END, get, hint, I32_ADD, I32_CLZ, I32_CTZ, I32_EQZ, I32_MUL, I32_POPCNT, I32_ROTL, I32_ROTR, I32_SHL,
+  access, byte, ELSE, END, get, hint, I32_ADD, I32_AND, I32_CLZ, I32_CTZ, I32_EQZ, I32_MUL, I32_OR, I32_POPCNT, I32_ROTL, I32_ROTR, I32_SHL,
   I32_SHR_S, I32_SHR_U, I32_SUB, I32_WRAP, I32_XOR, i32c, I64, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_DIV_S, I64_DIV_U, I64_EQZ,
   I64_EXTEND16_S, I64_EXTEND8_S, I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GT_S, I64_GT_U, I64_LOAD, I64_LOAD16_S, I64_LOAD16_U,
   I64_LOAD32_S, I64_LOAD32_U, I64_LOAD8_S, I64_LOAD8_U, I64_LT_S, I64_LT_U, I64_MUL, I64_OR, I64_POPCNT, I64_REM_S, I64_REM_U,
@@ -22,8 +21,10 @@ import {
   SELECT, set, size, tee,
 } from "./emit";
 import { lowerFp } from "./lower-fp";
-import { end, L_PAGE, L_TEMP, leaveUnlessHit, linear, lowerCall, need, SINK, words, x } from "./parts";
+import { find, linear, within } from "./accesses";
+import { end, endWord, isFresh, L_PAGE, L_TEMP, lowerCall, need, SINK, words, x } from "./parts";
 import { op, opA, opB, opImm } from "./region";
+import { lowerRotation, lowerShift } from "./shifts";
 
 function binary(code: u8): void {
   x(opB);
@@ -58,8 +59,26 @@ function word(code: u8, isImmediate: bool): void {
     byte(I32_WRAP);
   }
   byte(code);
-  byte(I64_EXTEND_I32_S);
-  end();
+  endWord();
+}
+
+/**
+ * A bitwise operation. Of words, one of which was just extended, it is done before
+ * that: often what comes of it is only used as a word again.
+ */
+function bitwise(code: u8, wordCode: u8): void {
+  const c = <u32>opImm;
+  const isWord = (words >> opB & words >> c & 1) != 0;
+  if (!isWord || !(isFresh(opB) || isFresh(c))) {
+    binary(code);
+    return;
+  }
+  x(opB);
+  byte(I32_WRAP);
+  x(c);
+  byte(I32_WRAP);
+  byte(wordCode);
+  endWord();
 }
 
 function unary(code: u8): void {
@@ -259,18 +278,18 @@ function divideWord(code: u8, isRemainder: bool, isSigned: bool): void {
 }
 
 function lowerLoad(size: u32, code: u8, offset: i32): void {
-  leaveUnlessHit(0, size, offset);
-  linear(0);
-  access(code, 0);
+  find(size, offset);
+  linear();
+  access(code, within);
   end();
 }
 
 function lowerStore(size: u32, code: u8, offset: i32): void {
   need(opA);
-  leaveUnlessHit(TLB_STORE, size, offset);
-  linear(TLB_STORE);
+  find(size, offset);
+  linear();
   x(opA);
-  access(code, 0);
+  access(code, within);
 }
 
 /**
@@ -309,8 +328,7 @@ export function lower(offset: i32): void {
     case OP_XORI: immediate(I64_XOR); return;
     case OP_ORI: immediate(I64_OR); return;
     case OP_ANDI: immediate(I64_AND); return;
-    case OP_SLLI: immediate(I64_SHL); return;
-    case OP_SRLI: immediate(I64_SHR_U); return;
+    case OP_SLLI: case OP_SRLI: case OP_SLLIW: case OP_SRLIW: lowerShift(); return;
     case OP_SRAI: immediate(I64_SHR_S); return;
     case OP_ADDIW:
       if (opImm || !(words >> opB & 1)) {
@@ -320,19 +338,17 @@ export function lower(offset: i32): void {
         end();
       }
       return;
-    case OP_SLLIW: word(I32_SHL, true); return;
-    case OP_SRLIW: word(I32_SHR_U, true); return;
     case OP_SRAIW: word(I32_SHR_S, true); return;
     case OP_ADD: binary(I64_ADD); return;
     case OP_SUB: binary(I64_SUB); return;
     case OP_SLL: binary(I64_SHL); return;
     case OP_SLT: compare(I64_LT_S, false); return;
     case OP_SLTU: compare(I64_LT_U, false); return;
-    case OP_XOR: binary(I64_XOR); return;
+    case OP_XOR: bitwise(I64_XOR, I32_XOR); return;
     case OP_SRL: binary(I64_SHR_U); return;
     case OP_SRA: binary(I64_SHR_S); return;
-    case OP_OR: binary(I64_OR); return;
-    case OP_AND: binary(I64_AND); return;
+    case OP_OR: if (!lowerRotation()) bitwise(I64_OR, I32_OR); return;
+    case OP_AND: bitwise(I64_AND, I32_AND); return;
     case OP_ADDW: word(I32_ADD, false); return;
     case OP_SUBW: word(I32_SUB, false); return;
     case OP_SLLW: word(I32_SHL, false); return;

@@ -11,27 +11,30 @@
  */
 
 import {
-  H_JIT_N, H_TLB_FETCH, JIT_BODIES, JIT_BUFFER, JIT_BUFFER_SIZE, JIT_HINTS, JIT_WORK, JIT_WORK_SIZE, ST_STEP, TLB_FETCH,
+  H_JIT_FROM, H_JIT_N, H_TLB_FETCH, JIT_BODIES, JIT_BUFFER, JIT_BUFFER_SIZE, JIT_HINTS, JIT_WORK, JIT_WORK_SIZE, ST_STEP, TLB_FETCH,
 } from "../abi";
 import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
-  access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hintCount, hintsFor, hintsStart,
-  I32, I32_ADD, I32_AND, I32_EQ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, i32c, I64, I64_ADD, I64_AND,
-  I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, i64c, IF, LOOP, RETURN, returnCallIndirect, seldom, set,
+  access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor, hintsStart,
+  I32, I32_ADD, I32_AND, I32_EQ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_STORE, I32_WRAP, i32c, I64, I64_ADD, I64_AND,
+  I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_SUB, i64c, IF, LOOP, RETURN, returnCallIndirect, seldom, set,
   size, sized, tee, unsigned, VOID,
 } from "./emit";
+import { atAccess, planAccesses } from "./accesses";
+import { jumpKnown } from "./jumps";
 import { lower } from "./lower";
 import {
-  declareFloats, dirty, fillAll, floatGroups, flush, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_HART, L_PAGE,
-  L_TEMP, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
-  tlbOffset, widen, words, writeBack, x,
+  COPIES, declareFloats, dirty, fillAll, floatGroups, flush, forgetFresh, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_GOAL, L_HART, L_PAGE,
+  L_TEMP, LINEARS, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
+  fetchOffset, widen, words, writeBack, x,
 } from "./parts";
 import {
   callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL,
-  KIND_CALLR, KIND_FALL, KIND_JALR, KIND_RETURN, KIND_STOP, kindOf, liveAt, loopRounds, loopWrites, op, opA, opB, opImm, opSize,
+  KIND_CALLR, KIND_CASE, KIND_FALL, KIND_JALR, KIND_LESS, KIND_RETURN, KIND_STOP, KIND_SWITCH, kindOf, liveAt, loopRounds, loopWrites, op, opA, opB, opImm, opSize,
   ordered, orderedCount, pathOf, readyAt, rpoOf, setKnown, startOf, stateBelow, stops, wordsAfter, wordsAt,
 } from "./region";
+import { forgetShifts } from "./shifts";
 
 // The labels that enclose the code being written, innermost last: block, and what a branch to it does.
 const LABELS: u32 = JIT_WORK + JIT_WORK_SIZE - 4096; // { block u16, kind u16 }
@@ -193,7 +196,7 @@ export function writeModule(guestPage: u32, pageSlots: u32, from: u32, all: bool
   addEntry(from);
   emitTo(JIT_BODIES);
   for (let i: u32 = 0; i < entries; i++) {
-    if (!discover(page, entryOf(i), all ? 0 : slots)) return 0;
+    if (!discover(page, slots, entryOf(i), all)) return 0;
     entry = entryOf(i);
     writeBody(i);
     if (emitFull()) return 0;
@@ -221,8 +224,8 @@ function writeBody(index: u32): void {
   const body = size();
   hintsFor(index);
   unsigned(3 + floatGroups());
-  unsigned(2); byte(I64); // L_VA, L_TEMP
-  unsigned(2); byte(I32); // L_ENTRY, L_TLB
+  unsigned(3 + COPIES); byte(I64); // L_VA, L_TEMP, L_GOAL, L_COPY
+  unsigned(3 + LINEARS); byte(I32); // L_ENTRY, L_TLB, L_HOME, L_LINEAR
   unsigned(31); byte(I64);
   declareFloats();
   labels = 0;
@@ -327,6 +330,9 @@ function code(b: u32): void {
   instructions += count;
   knowWords(wordsAt(b));
   let at = startOf(b);
+  planAccesses(page, slots, at, count);
+  forgetShifts();
+  forgetFresh();
   const kind = kindOf(b);
   const jumps = kind != KIND_FALL && kind != KIND_STOP;
   for (let i: u32 = 0; i < count; i++) {
@@ -335,6 +341,7 @@ function code(b: u32): void {
       retire();
       break;
     }
+    atAccess(i);
     lower(at);
     knowWords(wordsAfter(words));
     retire();
@@ -344,21 +351,20 @@ function code(b: u32): void {
     goTo(b, 0);
   } else if (kind == KIND_BRANCH) {
     condition();
-    byte(IF);
-    byte(VOID);
-    push(b, LABEL_IF);
-    const r = ready;
-    const d = dirty;
-    const p = pending;
-    const f = fp;
-    const n = narrow;
+    goEither(b);
+  } else if (kind == KIND_SWITCH) {
+    target();
+    get(L_TEMP);
+    get(L_PAGE);
+    byte(I64_SUB);
+    set(L_GOAL);
     goTo(b, 0);
-    byte(ELSE);
-    know(r, d, p, f, n);
-    goTo(b, 1);
-    byte(END);
-    labels--;
-    byte(0); // unreachable
+  } else if (kind == KIND_LESS || kind == KIND_CASE) {
+    get(L_GOAL);
+    i64c(edgeOut(b, 0));
+    byte(kind == KIND_LESS ? I64_LT_U : I64_EQ);
+    if (kind == KIND_CASE) hint(1);
+    goEither(b);
   } else if (kind == KIND_CALL) {
     link(at + opSize);
     flush();
@@ -381,11 +387,49 @@ function code(b: u32): void {
   } else if (kind == KIND_JALR) {
     target();
     flush();
-    settle();
-    branch(depthOf(0, LABEL_OUT));
+    if (jumpKnown(slots + (at << 2))) {
+      settle();
+      branch(depthOf(0, LABEL_OUT));
+    } else {
+      noteBudget();
+      get(L_HART);
+      i32c(slots + (at << 2));
+      access(I32_STORE, H_JIT_FROM);
+      get(L_TEMP);
+      byte(RETURN);
+    }
   } else {
     leaveTo(edgeOut(b, 0));
   }
+}
+
+/** On by the condition on the stack: to one of two blocks, or of a case's by where L_GOAL says. */
+function goEither(b: u32): void {
+  byte(IF);
+  byte(VOID);
+  push(b, LABEL_IF);
+  const r = ready;
+  const d = dirty;
+  const p = pending;
+  const f = fp;
+  const n = narrow;
+  goTo(b, 0);
+  byte(ELSE);
+  know(r, d, p, f, n);
+  if (kindOf(b) == KIND_CASE) {
+    writeBack(~0);
+    settle();
+    get(L_PAGE);
+    get(L_GOAL);
+    byte(I64_ADD);
+    set(L_TEMP);
+    branch(depthOf(0, LABEL_OUT));
+  } else {
+    goTo(b, 1);
+  }
+  byte(END);
+  labels--;
+  byte(0); // unreachable
 }
 
 /** jal without a link: nothing but its edge is left of it. */
@@ -517,7 +561,7 @@ function comeBack(b: u32): void {
 /** Leaves in L_ENTRY the slot of the address in L_TEMP; pushes whether a region starts there. */
 function findRegion(): void {
   get(L_TEMP);
-  tlbOffset();
+  fetchOffset();
   get(L_HART);
   access(I32_LOAD, H_TLB_FETCH);
   byte(I32_ADD);

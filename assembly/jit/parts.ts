@@ -8,13 +8,13 @@
  */
 
 import {
-  H_F, H_FCSR, H_JIT_N, H_JIT_STATUS, H_MSTATUS, H_PC, H_TLB, H_X, HANDLERS, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES,
+  H_F, H_FCSR, H_JIT_N, H_JIT_STATUS, H_MSTATUS, H_PC, H_TLB, H_X, HANDLERS, JIT_WORK, PAGE_SIZE, ST_MISS, TLB_BITS, TLB_ENTRIES,
   TLB_ENTRY_BITS,
 } from "../abi";
 import {
   access, byte, callIndirect, END, F32, F32_REINTERPRET, F32_STORE, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get, I32, I32_ADD,
   I32_AND, I32_EQ, I32_LOAD, I32_REINTERPRET, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c, I64_ADD, I64_AND,
-  I64_EXTEND_I32_U, I64_GE_U, I64_LOAD, I64_NE, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, SELECT, set,
+  I64_EXTEND_I32_S, I64_EXTEND_I32_U, I64_GE_U, I64_LOAD, I64_NE, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, SELECT, set,
   tee, unsigned,
 } from "./emit";
 import { callHelper, uopFor } from "./helper";
@@ -28,9 +28,16 @@ export const L_PAGE: u32 = 2;
 export const L_DEPTH: u32 = 3;
 export const L_VA: u32 = 4; //     i64
 export const L_TEMP: u32 = 5; //   i64
-export const L_ENTRY: u32 = 6; //  i32
-export const L_TLB: u32 = 7; //    i32: the data bank
-export const L_X: u32 = 7; // x1 is local 8
+export const L_GOAL: u32 = 6; //   i64: a jump's target, from the page's start
+export const L_COPY: u32 = 7; //   i64: what registers held before (jit/shifts)
+export const COPIES: u32 = 4;
+export const L_ENTRY: u32 = L_COPY + COPIES; //  i32
+export const L_TLB: u32 = L_ENTRY + 1; // i32: the data bank
+export const L_HOME: u32 = L_TLB + 1; //  i32: as L_ENTRY
+/** i32: where accesses that belong together are in linear memory; the last is for one alone. */
+export const L_LINEAR: u32 = L_HOME + 1;
+export const LINEARS: u32 = 8;
+export const L_X: u32 = L_LINEAR + LINEARS - 1; // x1 is the next one
 // In regions with floating point:
 const L_F: u32 = L_X + 32; //      f64: f0..f31
 const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers
@@ -73,6 +80,9 @@ export const FP_DIRTY: u32 = 2;
  */
 export const FP_LIMIT: u32 = 4;
 
+/** Byte i: of which group of accesses (jit/accesses) the local L_LINEAR + i has the place. */
+let holders: u64 = ~0;
+
 /** Bit r: x[r] is a sign-extended word. */
 export let words: u32 = 0;
 
@@ -86,6 +96,19 @@ export function know(isReady: u64, isDirty: u64, retired: u32, state: u32, isNar
   pending = retired;
   fp = state;
   narrow = isNarrow;
+}
+
+/** Does a local of L_LINEAR hold where that group of accesses is? */
+export function holds(holder: u32, group: u32): bool {
+  return <u32>(holders >> (holder << 3) & 0xff) == group;
+}
+
+export function holdNone(): void {
+  holders = ~0;
+}
+
+export function hold(holder: u32, group: u32): void {
+  holders = (holders & ~(<u64>0xff << (holder << 3))) | (<u64>group << (holder << 3));
 }
 
 export function learn(state: u32): void {
@@ -165,9 +188,34 @@ export function x(r: u32): void {
 
 /** The value on the stack is x[r]'s. */
 export function setX(r: u32): void {
+  changed(r);
   set(L_X + r);
   ready |= <u64>1 << r;
   dirty |= <u64>1 << r;
+}
+
+// How often each register has been written: u32 each.
+const VERSIONS: u32 = JIT_WORK + 0x1_3000;
+
+function changed(r: u32): void {
+  store<u32>(VERSIONS + (r << 2), versionOf(r) + 1);
+  fresh &= ~(1 << r);
+}
+
+/** Tells the values apart that x[r] has one after the other. */
+export function versionOf(r: u32): u32 {
+  return load<u32>(VERSIONS + (r << 2));
+}
+
+/** Bit r: x[r] was extended from 32 bits in this block, which is for nothing if only those are used. */
+let fresh: u32 = 0;
+
+export function isFresh(r: u32): bool {
+  return (fresh >> r & 1) != 0;
+}
+
+export function forgetFresh(): void {
+  fresh = 0;
 }
 
 /** Pushes f[r]. */
@@ -237,6 +285,13 @@ export function needLow(r: u32): void {
 export function end(): void {
   if (opA == SINK) set(L_TEMP);
   else setX(opA);
+}
+
+/** The 32 bits on the stack, sign-extended, are the destination's. */
+export function endWord(): void {
+  byte(I64_EXTEND_I32_S);
+  end();
+  if (opA != SINK) fresh |= 1 << opA;
 }
 
 /** Stores those of the set that are dirty, on this way only. */
@@ -357,12 +412,6 @@ export function leaveWith(offset: i32, status: i32): void {
   byte(RETURN);
 }
 
-/** Leaves for the interpreter to execute this instruction, and to go on behind it. */
-export function leaveMissed(offset: i32): void {
-  writeBack(~0);
-  leaveWith(offset, ST_MISS);
-}
-
 // ---- TLB --------------------------------------------------------------------------------
 
 /** Banks may have changed. */
@@ -372,8 +421,8 @@ export function loadBank(): void {
   set(L_TLB);
 }
 
-/** From the address on the stack to the place of its TLB entry in the bank (as mmu/tlb.tlbIndex); shifts by 12 − TLB_ENTRY_BITS first. */
-export function tlbOffset(): void {
+/** From the address on the stack to the place of its entry in the bank of fetches (as mmu/tlb.fetchIndex); shifts by 12 − TLB_ENTRY_BITS first. */
+export function fetchOffset(): void {
   i64c(12 - TLB_ENTRY_BITS);
   byte(I64_SHR_U);
   byte(I32_WRAP);
@@ -386,50 +435,18 @@ export function tlbOffset(): void {
   byte(I32_AND);
 }
 
-/** Leaves the address in L_VA and its TLB entry's in L_ENTRY. */
-function address(): void {
-  x(opB);
-  if (opImm) {
-    i64c(opImm);
-    byte(I64_ADD);
-  }
-  tee(L_VA);
-  tlbOffset();
-  get(L_TLB);
-  byte(I32_ADD);
-  set(L_ENTRY);
-}
-
-/** Leaves the address and its TLB entry's as `address`; leaves for the interpreter, which finds the page, if the TLB doesn't know it. */
-export function leaveUnlessHit(bank: u32, size: u32, offset: i32): void {
-  address();
-  get(L_VA);
-  i64c(<i64>(~<u64>(PAGE_SIZE - 1) | (size - 1)));
-  byte(I64_AND);
-  get(L_ENTRY);
-  access(I64_LOAD, bank);
-  byte(I64_NE);
-  seldom();
-  leaveMissed(offset);
-  byte(END);
-}
-
-export function linear(bank: u32): void {
-  get(L_VA);
-  byte(I32_WRAP);
-  get(L_ENTRY);
-  access(I32_LOAD, bank + 8);
-  byte(I32_ADD);
-}
-
 // ---- The interpreter's handlers -----------------------------------------------------------
 
 /** By the interpreter's own handler. */
 export function lowerCall(offset: i32): void {
   flush();
   callHandler(offset);
+  holdNone();
   const shape = shapeOf(op);
-  if (shape & WRITES_A && opA < SINK && ready >> opA & 1) fill(opA);
+  if (shape & WRITES_A && opA < SINK) {
+    changed(opA);
+    if (ready >> opA & 1) fill(opA);
+  }
   if (shape & WRITES_F_A) {
     // What is ready stays so: labels rely on it.
     fill(32 + opA);

@@ -74,7 +74,7 @@ function isDue(h: usize): bool {
 function translate(slots: u32, found: u32, sampled: bool, room: u32): void {
   const page = pageAt(slotsNumber(slots));
   const all = load<u32>(DEV_MACHINE, M_JIT_HOT) == 1;
-  if (!discover(page, found, all ? 0 : slots)) return;
+  if (!discover(page, slots, found, all)) return;
   // Of a loop that a sample hit somewhere, the head is the better entry: it is passed on every way round.
   const offset = sampled ? headOf(found) : found;
   if (load<u16>(slots + (offset << 2)) == OP_JIT || isUnderWay(slots, offset)) return;

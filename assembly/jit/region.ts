@@ -15,11 +15,12 @@ import {
 import {
   baseOf, CSR, READS_A, READS_B, READS_C, READS_F_A, READS_F_B, READS_F_C, READS_F_D, ROUNDS, shapeOf, WRITES_A, WRITES_F_A,
 } from "../isa/shape.generated";
+import { jumpTarget, jumpTargets } from "./jumps";
 
 export const MAX_BLOCKS: u32 = 96;
 /** Instructions of a region, and of one block. */
 const MAX_INSTRUCTIONS: u32 = 400;
-const MAX_BLOCK: u32 = 64;
+export const MAX_BLOCK: u32 = 64;
 
 // Per halfword of the page: 0, 1 a block starts here and waits, 2 it is part of the region.
 const MARK: u32 = JIT_WORK;
@@ -62,7 +63,7 @@ const SETS_STATE: u8 = 4;
 
 const ORDER: u32 = BLOCKS + MAX_BLOCKS * B_SIZE; // u16: blocks in reverse postorder
 const SEEN: u32 = ORDER + MAX_BLOCKS * 2; // u8, and the next successor to visit
-const END: u32 = SEEN + MAX_BLOCKS * 2;
+const CASES: u32 = SEEN + MAX_BLOCKS * 2; // u16: offsets in the page
 
 export const KIND_FALL: u32 = 0; //   on to SUCC0
 export const KIND_BRANCH: u32 = 1; // taken to SUCC0, else SUCC1
@@ -70,6 +71,9 @@ export const KIND_CALL: u32 = 2; //   calls OUT1, comes back to SUCC0
 export const KIND_CALLR: u32 = 3; //  calls where a register points, comes back to SUCC0
 export const KIND_RETURN: u32 = 4;
 export const KIND_JALR: u32 = 5; //   any other indirect jump
+export const KIND_SWITCH: u32 = 7; // an indirect jump whose targets are known: on to SUCC0, which finds the one
+export const KIND_LESS: u32 = 8; //   of no instructions: on to SUCC0 if the target is below OUT0, else to SUCC1
+export const KIND_CASE: u32 = 9; //   of no instructions: on to SUCC0 if the target is OUT0, else it leaves
 export const KIND_STOP: u32 = 6; //   the next instruction (OUT0) is the interpreter's
 
 /** The decoded instruction of `fetch`. */
@@ -196,17 +200,18 @@ function lead(target: i32): void {
 /**
  * Finds the region of an entry.
  * @param page   linear address of the guest's page
- * @param slots  its micro-ops, to leave out what wasn't ever executed; 0: nothing is left out
+ * @param slots  its micro-ops
+ * @param all    what was never executed is not left out
  * @returns false when there is nothing to translate
  */
-export function discover(page: u32, entry: u32, slots: u32): bool {
+export function discover(page: u32, slots: u32, entry: u32, all: bool): bool {
   known = 0; // the entry is wanted in any case
   memory.fill(MARK, 0, PAGE_SIZE / 2);
   stackTop = 0;
   let left: i32 = MAX_INSTRUCTIONS;
   let leaders: u32 = 0;
   lead(entry);
-  known = slots;
+  known = all ? 0 : slots;
   // First which blocks there are; nearest to the entry first, since the stack is read as a queue.
   for (let head: u32 = 0; head < stackTop && left > 0 && leaders < MAX_BLOCKS; head++) {
     const start = <u32>load<u16>(STACK + head * 2);
@@ -224,6 +229,7 @@ export function discover(page: u32, entry: u32, slots: u32): bool {
       }
       if (op == OP_JALR) {
         if (opA != 32) lead(next);
+        else leadJump(slots + (at << 2));
         break;
       }
       if (op == OP_JAL) {
@@ -244,7 +250,8 @@ export function discover(page: u32, entry: u32, slots: u32): bool {
     store<u16>(block(blockCount), <u16>at, B_START);
     blockCount++;
   }
-  for (let b: u32 = 0; b < blockCount; b++) measure(page, b);
+  const real = blockCount;
+  for (let b: u32 = 0; b < real; b++) measure(page, b, slots);
   const first = <u32>load<u16>(BLOCK_AT + entry);
   if (countOf(first) == 0) return false;
   order(first);
@@ -275,7 +282,7 @@ function link(b: u32, taken: u32, target: i32): void {
   store<i32>(block(b) + taken * 4, target, B_OUT0);
 }
 
-function measure(page: u32, b: u32): void {
+function measure(page: u32, b: u32, slots: u32): void {
   const start = startOf(b);
   let at = start;
   let count: u32 = 0;
@@ -303,6 +310,7 @@ function measure(page: u32, b: u32): void {
     if (op == OP_JALR) {
       kind = opA != 32 ? KIND_CALLR : opB == 1 || opB == 5 ? KIND_RETURN : KIND_JALR;
       if (kind == KIND_CALLR) link(b, 0, at + opSize);
+      if (kind == KIND_JALR && makeSwitch(b, slots + (at << 2))) kind = KIND_SWITCH;
       break;
     }
     if (op == OP_JAL) {
@@ -313,6 +321,11 @@ function measure(page: u32, b: u32): void {
     }
     at += opSize;
   }
+  prepare(b, count, kind);
+  uses(page, b);
+}
+
+function prepare(b: u32, count: u32, kind: u32): void {
   store<u16>(block(b), <u16>count, B_COUNT);
   store<u8>(block(b), <u8>kind, B_KIND);
   store<u8>(block(b), 0, B_HEADER);
@@ -320,7 +333,49 @@ function measure(page: u32, b: u32): void {
   store<u16>(block(b), 0, B_RPO);
   store<u8>(block(b), 0, B_CALLS);
   store<u8>(block(b), 0, B_STATE);
-  uses(page, b);
+}
+
+// ---- Jumps with known targets ---------------------------------------------------------------
+
+function leadJump(slot: u32): void {
+  const count = jumpTargets(slot);
+  for (let i: u32 = 0; i < count; i++) lead(jumpTarget(slot, i));
+}
+
+/** Puts behind a jump blocks that search for its target among those of the region. @returns false: there are none, or too many */
+function makeSwitch(b: u32, slot: u32): bool {
+  const count = jumpTargets(slot);
+  cases = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const target = jumpTarget(slot, i);
+    if (mark(target) == 2) store<u16>(CASES + cases++ * 2, <u16>target);
+  }
+  if (!cases || blockCount + 2 * cases > MAX_BLOCKS) return false;
+  store<i16>(block(b), <i16>search(0, cases), B_SUCC0);
+  return true;
+}
+
+let cases: u32 = 0;
+
+/** A tree of blocks for the cases from `first` to before `end`. @returns its root */
+function search(first: u32, end: u32): u32 {
+  const b = blockCount++;
+  const middle = (first + end) >> 1;
+  const target = <u32>load<u16>(CASES + middle * 2);
+  prepare(b, 0, end - first == 1 ? KIND_CASE : KIND_LESS);
+  store<u16>(block(b), <u16>target, B_START);
+  store<u64>(block(b), 0, B_READS);
+  store<u64>(block(b), 0, B_WRITES);
+  store<u8>(block(b), 0, B_ROUNDS);
+  store<i32>(block(b), target, B_OUT0);
+  store<i16>(block(b), -1, B_SUCC1);
+  if (end - first == 1) {
+    store<i16>(block(b), load<i16>(BLOCK_AT + target), B_SUCC0);
+  } else {
+    store<i16>(block(b), <i16>search(first, middle), B_SUCC0);
+    store<i16>(block(b), <i16>search(middle, end), B_SUCC1);
+  }
+  return b;
 }
 
 /** Notes which registers' locals a block reads and writes. */

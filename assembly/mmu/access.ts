@@ -18,7 +18,7 @@ import {
 } from "../hart/state";
 import { codePage, codeWritten } from "./code";
 import { ACC_FETCH, ACC_LOAD, ACC_STORE, pmpAllows, pmpUniform } from "./pmp";
-import { dataPrivilege, tlbIndex, tlbNoteBig } from "./tlb";
+import { dataPrivilege, fetchIndex, tlbFind, tlbNoteBig, tlbPut } from "./tlb";
 import { accessFault, bigHigh, bigLow, pa, translate } from "./walk";
 
 const PAGE_MASK: u64 = ~<u64>(PAGE_SIZE - 1);
@@ -49,9 +49,7 @@ function writeRam(p: u32, size: u32, value: u64): void {
 function fill(h: usize, entries: u32, va: u64, p: u32): void {
   if (!pmpUniform(h, pa) || (load<u32>(DEBUG, D_WATCHES) && pageWatched(va))) return;
   const bank = load<u32>(h, H_TLB);
-  const e = bank + entries + tlbIndex(va);
-  store<u64>(e, va & PAGE_MASK);
-  store<u32>(e, p - <u32>va, 8);
+  tlbPut(bank + entries, va, p - <u32>va);
   if (bigHigh) tlbNoteBig(bank, bigLow, bigHigh);
 }
 
@@ -86,8 +84,8 @@ function loadPointer(h: usize, va: u64, size: u32): i32 {
 export function loadSlow(h: usize, va: u64, size: u32): i32 {
   if (watched(h, va, size, WATCH_READ)) return ST_STEP;
   if (crosses(va, size)) return loadCrossing(h, va, size);
-  const e = load<u32>(h, H_TLB) + tlbIndex(va);
-  if (load<u64>(e) == (va & PAGE_MASK)) { // misaligned: the interpreter's own probe is for aligned ones
+  const e = tlbFind(load<u32>(h, H_TLB), va);
+  if (e) { // misaligned, or not in its first place: the interpreter's own probe is for the others
     loaded = readRam(<u32>va + load<u32>(e, 8), size);
     return ST_OK;
   }
@@ -152,8 +150,8 @@ function noteStore(h: usize, p: u32, size: u32): u8 {
 export function storeSlow(h: usize, va: u64, size: u32, value: u64): i32 {
   if (watched(h, va, size, WATCH_WRITE)) return ST_STEP;
   if (crosses(va, size)) return storeCrossing(h, va, size, value);
-  const e = load<u32>(h, H_TLB) + TLB_STORE + tlbIndex(va);
-  if (load<u64>(e) == (va & PAGE_MASK)) {
+  const e = tlbFind(load<u32>(h, H_TLB) + TLB_STORE, va);
+  if (e) {
     writeRam(<u32>va + load<u32>(e, 8), size, value);
     return ST_OK;
   }
@@ -207,8 +205,8 @@ export function amoPointer(h: usize, va: u64, size: u32, access: u32): i32 {
   if (va & (size - 1)) return trap(h, access == ACC_LOAD ? EXC_LOAD_MISALIGNED : EXC_STORE_MISALIGNED, va);
   if (watched(h, va, size, access == ACC_LOAD ? WATCH_READ : WATCH_READ | WATCH_WRITE)) return ST_STEP;
   if (access == ACC_LOAD) {
-    const e = load<u32>(h, H_TLB) + tlbIndex(va);
-    if (load<u64>(e) == (va & PAGE_MASK)) {
+    const e = tlbFind(load<u32>(h, H_TLB), va);
+    if (e) {
       pointer = <u32>va + load<u32>(e, 8);
       return ST_OK;
     }
@@ -218,8 +216,8 @@ export function amoPointer(h: usize, va: u64, size: u32, access: u32): i32 {
     fill(h, 0, va, pointer);
     return ST_OK;
   }
-  const e = load<u32>(h, H_TLB) + TLB_STORE + tlbIndex(va);
-  if (load<u64>(e) == (va & PAGE_MASK)) {
+  const e = tlbFind(load<u32>(h, H_TLB) + TLB_STORE, va);
+  if (e) {
     pointer = <u32>va + load<u32>(e, 8);
     return ST_OK;
   }
@@ -265,7 +263,7 @@ export function fetchSlow(h: usize, va: u64): i32 {
   const high = bigHigh;
   fetchedSlots = codePage(pageNumber(p));
   const bank = load<u32>(h, H_TLB_FETCH);
-  const e = bank + TLB_FETCH + tlbIndex(va);
+  const e = bank + TLB_FETCH + fetchIndex(va);
   store<u64>(e, va & PAGE_MASK);
   store<u32>(e, fetchedSlots, 8);
   store<u32>(e, pageNumber(p), 12);

@@ -103,6 +103,14 @@ export function codeWritten(ptr: u32, size: u32): void {
   store<u8>(frame, load<u8>(frame) & ~FRAME_CODE);
 }
 
+/** Regions of a page are to be translated anew, if it has any. */
+export function dropRegions(slots: u32): void {
+  if (!load<u16>(slots - UOP_HEADER, UOP_REGIONS)) return;
+  regionsLost(slots);
+  store<u16>(slots - UOP_HEADER, 0, UOP_REGIONS);
+  memory.fill(slots, 0, UOP_SLOTS * 8);
+}
+
 /** What was translated of this page, or is being translated, is no longer its code. */
 function regionsLost(slots: u32): void {
   store<u32>(slots - UOP_HEADER, 0, UOP_GENERATION);

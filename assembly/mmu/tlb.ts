@@ -8,7 +8,7 @@
 import {
   CT_TLB_FLUSH, H_BANKS, H_BANK_CLOCK, H_PRV, H_SATP, H_TLB, H_TLB_FETCH, H_TLB_GEN, PAGE_SIZE, TLB_BANK, TLB_BANKS,
   TLB_BIG_HIGH, TLB_BIG_LOW, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_FETCH, TLB_GENERATION, TLB_HEADER, TLB_KEY, TLB_MODES,
-  TLB_SPACES, TLB_STORE, MAX_HARTS, DEV_MACHINE, M_HARTS,
+  TLB_OTHER, TLB_SPACES, TLB_STORE, MAX_HARTS, DEV_MACHINE, M_HARTS,
 } from "../abi";
 import { count, hartAt, MS_MPP, MS_MPRV, MS_SUM, mstatus, PRV_M, PRV_S, PRV_U } from "../hart/state";
 
@@ -19,20 +19,53 @@ const MODE_M: u32 = 3;
 
 const PAGE_MASK: u64 = ~<u64>(PAGE_SIZE - 1);
 
-/**
- * Byte offset of an address's entry. Higher page bits are folded in: stacks, heaps
- * and code like to lie at multiples of large powers of two from one another.
- */
+/** Byte offset of the entry where a page of data is, unless another has taken its place: see `tlbPut`. */
 // @ts-ignore: decorator
 @inline export function tlbIndex(va: u64): u32 {
+  return <u32>(va >> (12 - TLB_ENTRY_BITS)) & ((TLB_ENTRIES - 1) << TLB_ENTRY_BITS);
+}
+
+/**
+ * The same of code, where there is only one place. Higher page bits are folded in:
+ * programs and libraries like to lie at multiples of large powers of two from one another.
+ */
+// @ts-ignore: decorator
+@inline export function fetchIndex(va: u64): u32 {
   const page = <u32>(va >> 12);
   return ((page ^ (page >> TLB_BITS)) & (TLB_ENTRIES - 1)) << TLB_ENTRY_BITS;
+}
+
+/** The entry of a page of data among the bank's loads or stores, or 0. */
+export function tlbFind(entries: usize, va: u64): usize {
+  const index = tlbIndex(va);
+  const page = va & PAGE_MASK;
+  if (load<u64>(entries + index) == page) return entries + index;
+  const other = entries + (index ^ TLB_OTHER);
+  return load<u64>(other) == page ? other : 0;
+}
+
+/**
+ * Enters a page of data. What was in its place moves to the other one that it may
+ * have: two pages that share a place, as stacks and heaps at multiples of large
+ * powers of two from one another do, are both found, the older one a little later.
+ */
+export function tlbPut(entries: usize, va: u64, addend: u32): void {
+  const index = tlbIndex(va);
+  const e = entries + index;
+  const old = load<u64>(e);
+  if (!(old & (PAGE_SIZE - 1))) {
+    const other = entries + (index ^ TLB_OTHER);
+    store<u64>(other, old);
+    store<u32>(other, load<u32>(e, 8), 8);
+  }
+  store<u64>(e, va & PAGE_MASK);
+  store<u32>(e, addend, 8);
 }
 
 /** The micro-ops of the page that the fetch TLB has for an address, or 0. */
 // @ts-ignore: decorator
 @inline export function fetchHit(h: usize, va: u64): u32 {
-  const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(va);
+  const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + fetchIndex(va);
   return load<u64>(e) == (va & PAGE_MASK) ? load<u32>(e, 8) : 0;
 }
 
@@ -108,9 +141,13 @@ export function tlbFlushAsid(h: usize, asid: u32): void {
   tlbSelect(h);
 }
 
+// @ts-ignore: decorator
+@inline function forget(e: usize, page: u64): void {
+  if ((load<u64>(e) & PAGE_MASK) == page) store<u64>(e, u64.MAX_VALUE);
+}
+
 /** sfence.vma with an address; `asid` < 0 means every address space. */
 export function tlbFlushPage(h: usize, va: u64, asid: i32): void {
-  const index = tlbIndex(va);
   const page = va & PAGE_MASK;
   let stale = false;
   for (let s: u32 = 0; s < TLB_SPACES; s++) {
@@ -123,10 +160,11 @@ export function tlbFlushPage(h: usize, va: u64, asid: i32): void {
         stale = true;
         continue;
       }
-      const e = bank + index;
-      if ((load<u64>(e) & PAGE_MASK) == page) store<u64>(e, u64.MAX_VALUE);
-      if ((load<u64>(e, TLB_STORE) & PAGE_MASK) == page) store<u64>(e, u64.MAX_VALUE, TLB_STORE);
-      if ((load<u64>(e, TLB_FETCH) & PAGE_MASK) == page) store<u64>(e, u64.MAX_VALUE, TLB_FETCH);
+      forget(bank + tlbIndex(va), page);
+      forget(bank + (tlbIndex(va) ^ TLB_OTHER), page);
+      forget(bank + TLB_STORE + tlbIndex(va), page);
+      forget(bank + TLB_STORE + (tlbIndex(va) ^ TLB_OTHER), page);
+      forget(bank + TLB_FETCH + fetchIndex(va), page);
     }
   }
   if (stale) tlbSelect(h);

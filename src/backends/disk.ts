@@ -11,12 +11,12 @@ export type DiskRequest =
 
 /**
  * What was read, for "read", else no bytes; or one sentence saying what went
- * wrong. "no-space" is worth trying again once the host has room: nothing of the
- * request need have been done.
+ * wrong. "no-space" is worth trying again once the host has room, "unreachable"
+ * once it reaches the image's server: nothing of the request need have been done.
  */
 export type DiskResult =
   | { readonly ok: true; readonly bytes: Uint8Array }
-  | { readonly ok: false; readonly reason: "io" | "no-space" | "read-only"; readonly message: string };
+  | { readonly ok: false; readonly reason: "io" | "no-space" | "unreachable" | "read-only"; readonly message: string };
 
 export interface Disk {
   /** Capacity in bytes; it never changes. */

@@ -12,8 +12,8 @@ export type { Clock } from "./clock.ts";
 export type { Disk, DiskOptions, DiskRequest, DiskResult } from "./disk.ts";
 export type { Display, DisplayInput, DisplayRectangle } from "./display.ts";
 export type { Entropy } from "./entropy.ts";
-export type { FileReply, FileRequest, Files } from "./files.ts";
-export type { Forward, Link, NetworkOptions } from "./link.ts";
+export { type FileReply, type FileRequest, type Files, MAX_FILE_BODY, type ShareOptions } from "./files.ts";
+export type { Forward, Link, Network, NetworkOptions, PortOptions } from "./link.ts";
 export type { Nvram } from "./nvram.ts";
 export type {
   DatagramHandler,

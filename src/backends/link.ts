@@ -32,6 +32,12 @@ export interface Forward {
   readonly guestPort: number;
 }
 
+/** A link that leads to a network of its own. */
+export interface Network extends Link {
+  /** As they were asked for, with the ports that the system chose. */
+  readonly forwards: readonly Forward[];
+}
+
 /** What a machine is connected to: plain data, so that it can be sent to another thread. */
 export interface NetworkOptions {
   /** "user": a private network behind the host's own sockets, without root. */
@@ -50,4 +56,10 @@ export interface NetworkOptions {
   readonly deny?: readonly string[];
   /** Writes every frame to a pcapng file of that path. */
   readonly capture?: string;
+}
+
+/** A link whose other end is in another thread, by the platform's channel between threads. */
+export interface PortOptions {
+  readonly kind: "port";
+  readonly port: unknown;
 }

@@ -94,10 +94,10 @@ export interface Sockets {
    */
   listen(at: SocketAddress, accept: (stream: Stream) => StreamHandler | undefined): Promise<Listener>;
   /**
-   * A UDP socket for datagrams to anywhere. Sending may begin at once.
+   * A UDP socket for datagrams to addresses of IPv4 or IPv6. Sending may begin at once.
    * @param handler hears `failed` with the address :0 if there is no socket to be had; it is closed then
    */
-  datagrams(handler: DatagramHandler): DatagramSocket;
+  datagrams(version: 4 | 6, handler: DatagramHandler): DatagramSocket;
   /** A UDP socket at an address of the host, as with `listen`. */
   bind(at: SocketAddress, handler: DatagramHandler): Promise<DatagramSocket>;
   /**

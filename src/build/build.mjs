@@ -10,6 +10,7 @@ const BUNDLES = {
   "cli.js": "src/cli/main.ts",
   "node.js": "src/node.ts",
   "executor.js": "src/host/node/executor.ts",
+  "share.js": "src/host/node/share-worker.ts",
   "bench.js": "bench/main.ts",
   "fuzz.js": "src/fuzz/main.ts",
   "web-server.js": "src/web/server/main.ts",

@@ -18,6 +18,7 @@ const PROGRAMS = {
   gcc: "gcc",
   "gdb-multiarch": "gdb-multiarch",
   gpgv: "gpgv",
+  isoinfo: "genisoimage",
   mke2fs: "e2fsprogs",
   ip: "iproute2",
   nsenter: "util-linux",

@@ -44,8 +44,12 @@ const SENTENCES = new Set([
   "EngineError",
   "FileError",
   "ImageError",
+  "ListenError",
   "MachineError",
+  "PolicyError",
+  "ProtocolError",
   "SnapshotError",
+  "VmError",
 ]);
 
 /** What to write on stderr for an error, with its last newline, and the status to end with. */

@@ -8,6 +8,8 @@ import { boot, load, save } from "./commands/boot.ts";
 import { checkDiskImage, convertDiskImage, createDiskImage, showDiskImage } from "./commands/disk.ts";
 import { pullImages, removeImages, showImages } from "./commands/image.ts";
 import { profile } from "./commands/profile.ts";
+import { cloneFolder, createNew, editFields, listAll, removeFolders, showOne } from "./commands/vm.ts";
+import { attach, execute, logs, serveVm, start, stop } from "./commands/vm-run.ts";
 import { CliError, describeError, type EndingSignal, FAILED, SIGNALS, signalStatus } from "./exit.ts";
 import { runProgram } from "./program.ts";
 
@@ -55,6 +57,18 @@ async function main(): Promise<never> {
         convertDisk: (from, to, flags) => convertDiskImage(from, to, flags, signal),
         checkDisk: checkDiskImage,
         diskInfo: showDiskImage,
+        createVm: (name, flags) => createNew(name, flags, signal),
+        startVm: (name, flags) => start(name, flags, signal),
+        serveVm: (folder, name) => serveVm(folder, name, signal),
+        stopVms: stop,
+        attachVm: (name, flags) => attach(name, flags, signal),
+        execVm: (name, words, flags) => execute(name, words, flags, signal),
+        vmLogs: (name, flags) => logs(name, flags, signal),
+        listVms: listAll,
+        showVm: showOne,
+        setVm: editFields,
+        cloneVm: (from, to, flags) => cloneFolder(from, to, flags, signal),
+        removeVms: (names, flags) => removeFolders(names, flags, signal),
       },
       version(),
       (text) => process.stdout.write(text),

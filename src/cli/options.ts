@@ -1,9 +1,11 @@
 /** Parsers of the command line's values. */
 
 import { InvalidArgumentError } from "commander";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
+import { parseForward as readForward } from "../net/forward.ts";
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 const PAGE = 4096;
@@ -112,15 +114,14 @@ export function parseDisk(text: string): MachineDisk {
 
 /** A forwarded port as `[tcp:|udp:][HOST:]PORT:GUESTPORT`; an IPv6 address stands in brackets. */
 export function parseForward(text: string): Forward {
-  const match = /^(?:(tcp|udp):)?(?:(\[[0-9a-f:.]+\]|[0-9.]+):)?(\d{1,5}):(\d{1,5})$/i.exec(text);
-  const [hostPort, guestPort] = [Number(match?.[3]), Number(match?.[4])];
-  if (!match || hostPort > 65535 || guestPort > 65535 || guestPort === 0)
-    throw new InvalidArgumentError("it must be such as 8080:80, udp:5353:53 or 0.0.0.0:2222:22");
-  const address = match[2]?.replace(/^\[|\]$/g, "");
-  return {
-    protocol: match[1]?.toLowerCase() === "udp" ? "udp" : "tcp",
-    ...(address !== undefined && { hostAddress: address }),
-    hostPort,
-    guestPort,
-  };
+  const forward = readForward(text);
+  if (!forward) throw new InvalidArgumentError("it must be such as 8080:80, udp:5353:53 or 0.0.0.0:2222:22");
+  return forward;
+}
+
+/** A folder as `DIR:TAG[:ro]`; a colon of the directory is no trouble, since the tag has none. */
+export function parseShare(text: string): ShareOptions {
+  const match = /^(.+?):([^:]+)(:ro)?$/s.exec(text);
+  if (!match || match[2] === "ro") throw new InvalidArgumentError("it must be DIR:TAG or DIR:TAG:ro");
+  return { path: match[1]!, tag: match[2]!, ...(match[3] && { readOnly: true }) };
 }

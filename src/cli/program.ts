@@ -1,9 +1,11 @@
 /** The command line: its commands, their options and their help. */
 
 import { Command, type CommanderError, Option } from "commander";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
+import type { ConsoleName } from "../machine/cell.ts";
 import { type DiskActions, diskCommands } from "./disk-program.ts";
 import { CliError } from "./exit.ts";
 import {
@@ -16,9 +18,11 @@ import {
   parseMemory,
   parsePattern,
   parsePort,
+  parseShare,
   parseText,
   parseTimeout,
 } from "./options.ts";
+import { type VmActions, vmCommands } from "./vm-program.ts";
 
 /** Options of `wardian boot`, checked as far as that goes without looking at files. */
 export interface BootFlags {
@@ -45,6 +49,7 @@ export interface BootFlags {
   readonly deterministic?: boolean;
   readonly engine?: EngineName;
   readonly mirror?: string;
+  readonly console?: ConsoleName;
   readonly disk?: readonly MachineDisk[];
   /** Of the machine's flash. */
   readonly flash?: string;
@@ -52,6 +57,7 @@ export interface BootFlags {
   readonly nvramTemplate?: string;
   readonly persist?: string;
   readonly sshKey?: string;
+  readonly share?: readonly ShareOptions[];
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -85,6 +91,7 @@ export type RunFlags = Pick<
   | "gdbWait"
   | "disk"
   | "nvram"
+  | "share"
   | "net"
   | "forward"
   | "netAllow"
@@ -93,7 +100,7 @@ export type RunFlags = Pick<
 >;
 
 /** What the commands do; each gives the status to end with. */
-export interface Actions extends DiskActions {
+export interface Actions extends DiskActions, VmActions {
   boot(image: string | undefined, flags: BootFlags): Promise<number>;
   save(file: string, image: string | undefined, flags: BootFlags): Promise<number>;
   load(file: string, flags: RunFlags): Promise<number>;
@@ -177,9 +184,11 @@ export async function runProgram(
       status = await actions.remove(names);
     });
 
-  diskCommands(wardian, command, actions, (ended) => {
-    status = ended;
-  });
+  const ended = (result: number) => {
+    status = result;
+  };
+  vmCommands(wardian, command, machineOptions(), actions, ended);
+  diskCommands(wardian, command, actions, ended);
 
   try {
     await wardian.parseAsync(args, { from: "user" });
@@ -213,6 +222,10 @@ function machineOptions(): Option[] {
     new Option("--memory <SIZE>", "guest RAM such as 512M or 2G; a plain number is MiB").argParser(parseMemory),
     new Option("--harts <N>", `number of harts, 1 to ${MAX_HARTS}`).argParser(parseHarts),
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
+    new Option("--console <KIND>", "serial, or virtio: a terminal that knows its size (hvc0)").choices([
+      "serial",
+      "virtio",
+    ]),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
     text(
@@ -238,6 +251,11 @@ function joinOptions(): Option[] {
       "a disk, the first of them /dev/vda: PATH[,format=raw|qcow2][,readonly][,temporary][,serial=ID]" +
         "[,transport=pci|mmio][,allow-backing=PATH]",
       parseDisk,
+    ),
+    list(
+      "--share <DIR>",
+      "a folder of this host, which the guest mounts with -t virtiofs TAG: DIR:TAG[:ro]",
+      parseShare,
     ),
     new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),
     list(

@@ -76,8 +76,10 @@ export class ImageDisk implements Disk {
   }
 }
 
+/** Whatever went wrong is the request's failure, and never the machine's. */
 function failure(error: unknown): DiskResult {
-  if (!(error instanceof DiskError)) throw error;
+  if (!(error instanceof DiskError)) return { ok: false, reason: "io", message: `The disk has failed: ${error}.` };
   const { reason, message } = error;
-  return { ok: false, reason: reason === "no-space" || reason === "read-only" ? reason : "io", message };
+  const known = reason === "no-space" || reason === "unreachable" || reason === "read-only";
+  return { ok: false, reason: known ? reason : "io", message };
 }

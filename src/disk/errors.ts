@@ -1,7 +1,8 @@
-/** What kind of failure: the first three are a request's, as DiskResult has them; the others are an image's. */
+/** What kind of failure: the first four are a request's, as DiskResult has them; the others are an image's. */
 export type DiskErrorReason =
   | "io"
   | "no-space"
+  | "unreachable"
   | "read-only"
   /** The image contradicts itself, or is cut off. */
   | "damaged"

@@ -1,14 +1,23 @@
 /** Opens what a machine is joined to, all of it or nothing. */
 
 import type { Disk, DiskOptions } from "../backends/disk.ts";
-import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Files, ShareOptions } from "../backends/files.ts";
+import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
-import { AttachmentError, type Attachments, type DiskAttachment, TRANSPORTS } from "../machine/virtio.ts";
+import { MAX_TAG } from "../devices/virtio/fs/fs.ts";
+import {
+  AttachmentError,
+  type Attachments,
+  type DiskAttachment,
+  type ShareAttachment,
+  TRANSPORTS,
+} from "../machine/virtio.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./protocol.ts";
 
 export interface Opener {
   openDisk(options: DiskOptions): Promise<Disk>;
-  openNetwork(options: NetworkOptions): Promise<Link>;
+  openNetwork(options: NetworkOptions | PortOptions): Promise<Link>;
+  openShare(options: ShareOptions): Promise<Files>;
   openNvram(path: string): Promise<Nvram>;
 }
 
@@ -22,25 +31,40 @@ export const NOTHING_ATTACHED: Attached = { close: async () => {} };
 const DEFAULT_MAC = "52:54:00:12:34:56";
 
 /** @throws what can't be opened, as one sentence; then nothing is left open */
-export async function attach({ disks = [], network, nvram: path }: CellSpec, opener: Opener): Promise<Attached> {
+export async function attach(
+  { disks = [], network, shares = [], nvram: path }: CellSpec,
+  opener: Opener,
+): Promise<Attached> {
   const opened: DiskAttachment[] = [];
+  const shared: ShareAttachment[] = [];
   let link: Link | undefined;
   let nvram: Nvram | undefined;
   const close = async () => {
     link?.close();
-    await Promise.allSettled([...opened.map(({ disk }) => disk.close()), nvram?.close()]);
+    await Promise.allSettled([
+      ...opened.map(({ disk }) => disk.close()),
+      ...shared.map(({ files }) => files.close()),
+      nvram?.close(),
+    ]);
   };
   try {
     // One after another: the same image given twice is told by its lock.
     for (const [i, { serial = `disk${i}`, transport = "pci", ...options }] of disks.entries())
       opened.push({ disk: await opener.openDisk(options), serial, transport });
+    for (const share of shares) shared.push({ files: await opener.openShare(share), tag: share.tag });
     if (path !== undefined) nvram = await opener.openNvram(path);
     if (network) {
       const { mac = DEFAULT_MAC, transport = "pci", ...options } = network;
       link = await opener.openNetwork(options);
-      return { disks: opened, links: [{ link, mac: macBytes(mac), transport }], ...(nvram && { nvram }), close };
+      return {
+        disks: opened,
+        shares: shared,
+        links: [{ link, mac: macBytes(mac), transport }],
+        ...(nvram && { nvram }),
+        close,
+      };
     }
-    return { disks: opened, ...(nvram && { nvram }), close };
+    return { disks: opened, shares: shared, ...(nvram && { nvram }), close };
   } catch (error) {
     await close();
     throw error;
@@ -56,11 +80,35 @@ export function checkDisk({ path, serial = "", transport = "pci" }: MachineDisk)
 }
 
 /** @throws AttachmentError */
-export function checkNetwork({ kind, mac = DEFAULT_MAC, transport = "pci" }: MachineNetwork): void {
+export function checkNetwork(network: MachineNetwork): void {
+  if (network.kind !== "user")
+    throw new AttachmentError(`There is no network of the kind ${network.kind}; choose user.`);
+  checkCard(network);
+}
+
+/** The guest's end of any network. @throws AttachmentError */
+export function checkCard({ mac = DEFAULT_MAC, transport = "pci" }: Pick<MachineNetwork, "mac" | "transport">): void {
   checkTransport(transport);
-  if (kind !== "user") throw new AttachmentError(`There is no network of the kind ${kind}; choose user.`);
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) || Number.parseInt(mac.slice(0, 2), 16) & 1)
     throw new AttachmentError(`The hardware address ${mac} is none of a card; give one such as ${DEFAULT_MAC}.`);
+}
+
+/** @throws AttachmentError */
+export function checkShares(shares: readonly ShareOptions[]): void {
+  const tags = new Set<string>();
+  for (const { path, tag } of shares) {
+    if (typeof path !== "string" || path === "") throw new AttachmentError("A folder needs the path of a directory.");
+    const name = JSON.stringify(tag);
+    const length = typeof tag === "string" ? new TextEncoder().encode(tag).length : 0;
+    if (length === 0 || tag.includes("\0"))
+      throw new AttachmentError(`The folder ${JSON.stringify(path)} needs a tag, by which the guest mounts it.`);
+    if (length > MAX_TAG)
+      throw new AttachmentError(
+        `The tag ${name} has ${length} bytes, and at most ${MAX_TAG} are possible; shorten it.`,
+      );
+    if (tags.has(tag)) throw new AttachmentError(`Two folders have the tag ${name}; give each its own.`);
+    tags.add(tag);
+  }
 }
 
 function checkTransport(name: string): void {

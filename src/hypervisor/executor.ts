@@ -6,7 +6,8 @@
 
 import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Entropy } from "../backends/entropy.ts";
-import type { Link, NetworkOptions } from "../backends/link.ts";
+import type { Files, ShareOptions } from "../backends/files.ts";
+import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
 import { DebugSession } from "../debug/session.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
@@ -34,7 +35,8 @@ export interface ExecutorHost {
   entropy(deterministic: boolean): Entropy;
   /** Opens what a machine is joined to. @throws what can't be opened, as one sentence */
   openDisk(options: DiskOptions): Promise<Disk>;
-  openNetwork(options: NetworkOptions): Promise<Link>;
+  openNetwork(options: NetworkOptions | PortOptions): Promise<Link>;
+  openShare(options: ShareOptions): Promise<Files>;
   openNvram(path: string): Promise<Nvram>;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
@@ -85,7 +87,7 @@ export class Executor {
   readonly #wire: Wire<Report, Request>;
   readonly #host: ExecutorHost;
   readonly #cells = new Map<number, Running>();
-  /** Machines whose disks are being opened, and what they were asked meanwhile. */
+  /** Machines for which something is being opened, and what they were asked meanwhile. */
   readonly #opening = new Map<number, Request[]>();
   #scheduled = false;
   #cancelSleep: (() => void) | undefined;
@@ -109,6 +111,10 @@ export class Executor {
     const vm = this.#cells.get(message.vm);
     if (message.type === "input") {
       if (vm) this.#type(vm, message.bytes);
+      return;
+    }
+    if (message.type === "resize") {
+      vm?.cell.resizeConsole(message.columns, message.rows);
       return;
     }
     if (message.type === "taken") {
@@ -193,7 +199,7 @@ export class Executor {
   }
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
-    if (!spec.disks?.length && !spec.network && spec.nvram === undefined) {
+    if (!spec.disks?.length && !spec.shares?.length && !spec.network && spec.nvram === undefined) {
       this.#make(id, module, spec, NOTHING_ATTACHED);
       return;
     }
@@ -252,7 +258,7 @@ export class Executor {
     }
   }
 
-  /** The host has no room for what the guest writes: it stands still, and is told of it once. */
+  /** The host has no room for what the guest writes, or no way to what it reads: it stands still, and is told of it once. */
   #stalled(vm: Running, message: string): void {
     if (!this.#cells.has(vm.id)) return;
     if (!vm.stalled) {
@@ -281,7 +287,7 @@ export class Executor {
 
   /** Puts its disks on stable storage and ends its links. @throws what a disk can't keep */
   async #close(vm: Running): Promise<void> {
-    if (vm.cell.stalled) {
+    if (vm.cell.losing) {
       await vm.cell.close().catch(() => undefined);
       throw new Error("What the guest wrote last found no room on the host and is lost.");
     }

@@ -11,6 +11,8 @@ export interface ImageFile {
 export interface ImageRecord {
   readonly kernel: ImageFile;
   readonly initrd?: ImageFile;
+  /** Disks, in the guest's order; they are read as the guest needs them. */
+  readonly disks?: readonly { readonly file: string; readonly format?: "raw" | "qcow2"; readonly readOnly?: boolean }[];
   /** The kernel's command line. */
   readonly append?: string;
   /** "none": a bare-metal program. */
@@ -33,6 +35,8 @@ export function readImageRecord(json: string): ImageRecord {
   if (typeof record !== "object" || record === null) throw new Error("is no object");
   if (!file(record.kernel)) throw new Error("names no kernel");
   if (record.initrd !== undefined && !file(record.initrd)) throw new Error("names no file for the initrd");
+  if (record.disks !== undefined && !(Array.isArray(record.disks) && record.disks.every((disk) => file(disk))))
+    throw new Error("has disks that name no files");
   if (!text(record.append)) throw new Error("has an append that is no text");
   if (!text(record.memory)) throw new Error("has a memory that is no text");
   if (record.bios !== undefined && record.bios !== "builtin" && record.bios !== "none")

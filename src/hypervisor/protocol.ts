@@ -4,10 +4,11 @@
  */
 
 import type { DiskOptions } from "../backends/disk.ts";
-import type { NetworkOptions } from "../backends/link.ts";
+import type { ShareOptions } from "../backends/files.ts";
+import type { NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
-import type { CellCounters, Exit } from "../machine/cell.ts";
+import type { CellCounters, ConsoleName, Exit } from "../machine/cell.ts";
 import type { TransportName } from "../machine/virtio.ts";
 import type { GuestProfile } from "../profile/profile.ts";
 import type { Snapshot } from "../snapshot/format.ts";
@@ -28,6 +29,12 @@ export interface MachineNetwork extends NetworkOptions {
   readonly transport?: TransportName;
 }
 
+/** A machine's end of a link that its owner has the other end of. */
+export interface MachinePort extends PortOptions {
+  readonly mac?: string;
+  readonly transport?: TransportName;
+}
+
 /** What a cell is made from: a boot plan, or a snapshot (which fits the rest). */
 export interface CellSpec {
   readonly memoryBytes: number;
@@ -38,8 +45,10 @@ export interface CellSpec {
   readonly deterministic: boolean;
   readonly traced: boolean;
   readonly engine?: EngineName;
+  readonly console?: ConsoleName;
   readonly disks?: readonly MachineDisk[];
-  readonly network?: MachineNetwork;
+  readonly network?: MachineNetwork | MachinePort;
+  readonly shares?: readonly ShareOptions[];
   /** There are flash chips. */
   readonly flash?: boolean;
   /** The file that keeps what the second of their banks holds. */
@@ -65,6 +74,8 @@ export type Request =
   /** The cell is dropped, whatever it does. */
   | { readonly type: "stop"; readonly vm: number; readonly call: number }
   | { readonly type: "input"; readonly vm: number; readonly bytes: Uint8Array }
+  /** The console is shown in so many characters. */
+  | { readonly type: "resize"; readonly vm: number; readonly columns: number; readonly rows: number }
   | { readonly type: "exec"; readonly vm: number; readonly call: number; readonly command: string }
   | {
       readonly type: "read";

@@ -257,7 +257,7 @@ import {
   OP_PAGE_END, ${ops.join(", ")},
 } from "../isa/ops.generated";
 import { ${fusions.map((fusion) => fusion.name).join(", ")} } from "../isa/fusion.generated";
-import { tlbIndex } from "../mmu/tlb";
+import { fetchIndex } from "../mmu/tlb";
 import { ${[...used].join(", ")} } from "./float";
 import { box } from "./fp";
 import { LEFT_SLOW, leaveBudget, leaveJump, leaveSlow } from "./leave";
@@ -301,7 +301,7 @@ ${[...cases].map(([code, labels]) => caseOf(labels, code)).join("\n")}
     // A jump to \`target\`.
     const at = target & ~4095;
     if (at != vbase) {
-      const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + tlbIndex(target);
+      const e = load<u32>(h, H_TLB_FETCH) + TLB_FETCH + fetchIndex(target);
       if (load<u64>(e) != at) return leaveJump(target, n);
       page = load<u32>(e, 8);
       vbase = at;

@@ -25,7 +25,7 @@ export class DiskPort {
   readonly #disk: Disk;
   readonly #device: number;
   readonly #host: DiskPortHost;
-  /** Requests that the disk found no room for, or is trying again. */
+  /** Requests that the disk found no room for, or that its server didn't answer, or that are being tried again. */
   readonly #stalled = new Map<number, { readonly request: DiskRequest; retrying: boolean }>();
   #busy = 0;
   /** In order: what has completed while others are busy. */
@@ -50,9 +50,14 @@ export class DiskPort {
     return this.#busy > 0;
   }
 
-  /** Whether something waits for room. */
+  /** Whether something waits for room, or for a server. */
   get stalled(): boolean {
     return this.#stalled.size > 0;
+  }
+
+  /** Whether that is more than reading: its end would lose something. */
+  get losing(): boolean {
+    return [...this.#stalled.values()].some(({ request }) => request.kind !== "read");
   }
 
   submit(id: number, request: DiskRequest): void {
@@ -66,7 +71,7 @@ export class DiskPort {
     });
   }
 
-  /** Tries again what found no room. */
+  /** Tries again what waits. */
   retry(): void {
     for (const [id, entry] of [...this.#stalled]) {
       if (entry.retrying) continue;
@@ -86,7 +91,7 @@ export class DiskPort {
   }
 
   #completed(id: number, request: DiskRequest, result: DiskResult): void {
-    if (!result.ok && result.reason === "no-space") {
+    if (!result.ok && (result.reason === "no-space" || result.reason === "unreachable")) {
       this.#stalled.set(id, { request, retrying: false });
       this.#host.stalled(result.message);
       return;

@@ -16,6 +16,14 @@ export type InputEvent =
       readonly error: number;
       readonly bytes: Uint8Array;
     }
+  /** An operation on a shared tree of files has completed; `error` is 0 or a Linux errno. */
+  | {
+      readonly kind: "files";
+      readonly device: number;
+      readonly request: number;
+      readonly error: number;
+      readonly bytes: Uint8Array;
+    }
   | { readonly kind: "packet"; readonly device: number; readonly bytes: Uint8Array }
   /** The clocks: mtime in ticks, and nanoseconds since 1970. Both unsigned, 64 bits. */
   | { readonly kind: "clock"; readonly ticks: bigint; readonly wall: bigint };
@@ -33,7 +41,18 @@ export class InputError extends Error {
 
 const MAGIC = [0x57, 0x44, 0x49, 0x4e]; // "WDIN"
 const VERSION = 1;
-const KINDS = ["terminal", "port", "port-credit", "port-open", "entropy", "disk", "packet", "clock"] as const;
+const KINDS = [
+  "terminal",
+  "port",
+  "port-credit",
+  "port-open",
+  "entropy",
+  "disk",
+  "packet",
+  "clock",
+  "files",
+  "port-size",
+] as const;
 
 /** Events in the order in which the guest got them, up to a moment of its run. */
 export class InputLog {
@@ -107,7 +126,13 @@ function writeEvent(out: Writer, event: InputEvent): void {
       out.number(event.port);
       out.byte(event.open ? 1 : 0);
       return;
+    case "port-size":
+      out.number(event.port);
+      out.number(event.columns);
+      out.number(event.rows);
+      return;
     case "disk":
+    case "files":
       out.number(event.request);
       out.number(event.error);
   }
@@ -125,10 +150,13 @@ function readEvent(from: Reader): InputEvent {
       return { kind, device: from.number(), port: from.number(), count: from.number() };
     case "port-open":
       return { kind, device: from.number(), port: from.number(), open: from.byte() !== 0 };
+    case "port-size":
+      return { kind, device: from.number(), port: from.number(), columns: from.number(), rows: from.number() };
     case "entropy":
     case "packet":
       return { kind, device: from.number(), bytes: from.bytes() };
     case "disk":
+    case "files":
       return { kind, device: from.number(), request: from.number(), error: from.number(), bytes: from.bytes() };
     case "clock":
       return { kind, ticks: from.bigint(), wall: from.bigint() };

@@ -2,20 +2,24 @@
 
 import type { Disk } from "../backends/disk.ts";
 import type { Entropy } from "../backends/entropy.ts";
+import type { Files } from "../backends/files.ts";
 import type { Link } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
 import { ALL_ONES, PCI_DEVICES, PciHost } from "../devices/pci/host.ts";
 import { BlockDevice } from "../devices/virtio/blk/blk.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
+import type { PortInput } from "../devices/virtio/console/port.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
+import { FileSystemDevice } from "../devices/virtio/fs/fs.ts";
 import type { GuestMemory } from "../devices/virtio/guest-memory.ts";
-import { MAX_FRAME, NetDevice } from "../devices/virtio/net/net.ts";
+import { NetDevice } from "../devices/virtio/net/net.ts";
 import { EntropyDevice } from "../devices/virtio/rng/rng.ts";
 import { MmioTransport } from "../devices/virtio/transport-mmio.ts";
 import { PciTransport } from "../devices/virtio/transport-pci.ts";
 import { AGENT_PORTS } from "./agent.ts";
 import { DiskPort } from "./disk-port.ts";
+import { FilesPort } from "./files-port.ts";
 import type { InputDoor, InputEvent } from "./input.ts";
 import { HOST_ECAM, HOST_PCI_MEMORY, PCIE_IRQ, PCIE_MMIO, VIRTIO_SLOTS, virtioSlot } from "./memory-map.ts";
 
@@ -39,18 +43,30 @@ export interface LinkAttachment {
   readonly mac: Uint8Array;
 }
 
+/** A tree of files as the guest has it; on PCI. */
+export interface ShareAttachment {
+  readonly files: Files;
+  /** The name by which it is mounted: 1 to 36 bytes of UTF-8. */
+  readonly tag: string;
+}
+
 /** What a machine is joined to. */
 export interface Attachments {
   readonly disks?: readonly DiskAttachment[];
   readonly links?: readonly LinkAttachment[];
+  readonly shares?: readonly ShareAttachment[];
   /** Where the variables in flash are kept. */
   readonly nvram?: Nvram;
 }
 
 export interface VirtioHost {
   readonly entropy: Entropy;
-  /** The machine stands still while disks are busy, and must not see which was faster. */
+  /** The machine stands still while disks and files are busy, and must not see which was faster. */
   readonly inOrder: boolean;
+  /** The console is virtio's terminal, port 0. */
+  readonly terminal: boolean;
+  /** What the guest writes there. */
+  console(bytes: Uint8Array): void;
   /** See DiskPortHost. */
   stalled(message: string): void;
   flowing(): void;
@@ -76,17 +92,25 @@ export class VirtioDevices {
   readonly #rng: EntropyDevice;
   readonly #disks = new Map<number, { readonly device: BlockDevice; readonly port: DiskPort }>();
   readonly #nets = new Map<number, NetDevice>();
+  readonly #shares = new Map<number, { readonly device: FileSystemDevice; readonly port: FilesPort }>();
   readonly #links: readonly Link[];
   /** Frames in the door, by device. */
   readonly #frames = new Map<number, number>();
 
   /** @throws AttachmentError */
-  constructor(memory: GuestMemory, door: InputDoor, { disks = [], links = [] }: Attachments, host: VirtioHost) {
+  constructor(
+    memory: GuestMemory,
+    door: InputDoor,
+    { disks = [], links = [], shares = [] }: Attachments,
+    host: VirtioHost,
+  ) {
     this.#door = door;
     this.#rng = new EntropyDevice(memory, (length) =>
       host.entropy.submit(length, (bytes) => door.push({ kind: "entropy", device: RNG_SLOT, bytes })),
     );
-    this.console = new ConsoleDevice(memory, AGENT_PORTS, (event) => door.push({ ...event, device: CONSOLE_SLOT }));
+    const send = (event: PortInput) => door.push({ ...event, device: CONSOLE_SLOT });
+    this.console = new ConsoleDevice(memory, AGENT_PORTS, send, host.terminal);
+    this.console.terminal.onData = (bytes) => host.console(bytes);
     const bySlot = new Map<number, VirtioDevice>([
       [RNG_SLOT, this.#rng],
       [CONSOLE_SLOT, this.console],
@@ -102,7 +126,7 @@ export class VirtioDevices {
       const place = places[transport].shift();
       if (place !== undefined) return place;
       throw new AttachmentError(
-        `A machine has room for ${limits[transport]} disks and networks on ${transport}; give it fewer of them.`,
+        `A machine has room for ${limits[transport]} disks, networks and folders on ${transport}; give it fewer of them.`,
       );
     };
     const put = (place: number, device: VirtioDevice): void => {
@@ -130,10 +154,18 @@ export class VirtioDevices {
     }
     for (const { link, mac, transport } of links) {
       const place = take(transport);
-      const device = new NetDevice(memory, mac, (frame) => link.submit(frame));
+      const device = new NetDevice(memory, mac, link);
       put(place, device);
       this.#nets.set(place, device);
       link.onFrame = (frame) => this.#arrived(place, frame);
+    }
+    for (const { files, tag } of shares) {
+      const place = take("pci");
+      const quiet = () => this.#quiet();
+      const port = new FilesPort(files, place, host.inOrder, { push: (event) => door.push(event), quiet });
+      const device = new FileSystemDevice(memory, tag, (id, request) => port.submit(id, request));
+      put(place, device);
+      this.#shares.set(place, { device, port });
     }
     this.#links = links.map(({ link }) => link);
     this.#slots = range(0, VIRTIO_SLOTS).map((slot) => {
@@ -147,15 +179,22 @@ export class VirtioDevices {
     return [...this.#slots.map(asDevice), this.#pci, ...this.#functions];
   }
 
-  /** Whether a disk is busy, so that its completion should be looked for soon. */
+  /** Whether a disk or a tree of files is busy, so that its completion should be looked for soon. */
   get busy(): boolean {
     for (const { port } of this.#disks.values()) if (port.busy) return true;
+    for (const { port } of this.#shares.values()) if (port.busy) return true;
     return false;
   }
 
-  /** Whether a disk waits for room on the host. */
+  /** Whether a disk waits for room on the host, or for a server. */
   get stalled(): boolean {
     for (const { port } of this.#disks.values()) if (port.stalled) return true;
+    return false;
+  }
+
+  /** Whether something is lost if it ends now. */
+  get losing(): boolean {
+    for (const { port } of this.#disks.values()) if (port.losing) return true;
     return false;
   }
 
@@ -184,6 +223,8 @@ export class VirtioDevices {
         return this.#rng.accept(event.bytes);
       case "disk":
         return this.#disks.get(event.device)?.device.accept(event) ?? true;
+      case "files":
+        return this.#shares.get(event.device)?.device.accept(event) ?? true;
       case "packet": {
         const taken = this.#nets.get(event.device)?.accept(event.bytes) ?? true;
         if (taken) this.#frames.set(event.device, Math.max(0, this.#waiting(event.device) - 1));
@@ -192,6 +233,17 @@ export class VirtioDevices {
       default:
         return this.console.accept(event);
     }
+  }
+
+  /** What was typed, if the guest has its console here. @returns how much of it was taken; nothing if it hasn't */
+  type(bytes: Uint8Array): number | undefined {
+    if (!this.console.terminalOpen) return undefined;
+    return Number(this.console.accept({ kind: "port", port: 0, bytes }));
+  }
+
+  /** The terminal's size has changed. */
+  resize(columns: number, rows: number): void {
+    this.#door.push({ kind: "port-size", device: CONSOLE_SLOT, port: 0, columns, rows });
   }
 
   /** As after power-on. */
@@ -207,21 +259,23 @@ export class VirtioDevices {
     for (const { device } of this.#disks.values()) device.restart();
   }
 
-  /** Puts disks on stable storage and ends links. @throws what the first disk that fails says, when all have been closed */
+  /** Puts disks on stable storage, gives files up and ends links. @throws what the first that fails says, when all have been closed */
   async close(): Promise<void> {
     for (const link of this.#links) {
       link.onFrame = undefined;
       link.close();
     }
-    const closed = await Promise.allSettled([...this.#disks.values()].map(({ port }) => port.close()));
+    const ports = [...this.#disks.values(), ...this.#shares.values()].map(({ port }) => port);
+    const closed = await Promise.allSettled(ports.map((port) => port.close()));
     const failed = closed.find((result) => result.status === "rejected");
     if (failed) throw failed.reason;
   }
 
-  /** A disk has nothing to do; once none has, what was kept is brought, disk by disk. */
+  /** Something has nothing to do; once nothing has, what was kept is brought, device by device. */
   #quiet(): void {
     if (this.busy || this.stalled) return;
     for (const { port } of this.#disks.values()) port.flush();
+    for (const { port } of this.#shares.values()) port.flush();
   }
 
   /** Frames in the door. */
@@ -231,7 +285,7 @@ export class VirtioDevices {
 
   #arrived(device: number, frame: Uint8Array): void {
     const waiting = this.#waiting(device);
-    if (waiting >= MOST_FRAMES || frame.length === 0 || frame.length > MAX_FRAME) return;
+    if (waiting >= MOST_FRAMES || frame.length === 0) return;
     if (this.#door.push({ kind: "packet", device, bytes: frame })) this.#frames.set(device, waiting + 1);
   }
 }

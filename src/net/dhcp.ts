@@ -208,7 +208,7 @@ function words(value: number): Uint8Array {
 
 /** A name of letters, digits, hyphens and dots, of a length that fits an option. */
 function isDomain(text: string): boolean {
-  return text.length <= 63 * 2 && /^[a-z0-9_]([a-z0-9_-]{0,62}\.?)*$/i.test(text);
+  return text.length <= 126 && text.split(".").every((label) => /^[a-z0-9_][a-z0-9_-]{0,62}$/i.test(label));
 }
 
 /** Domains as DNS writes them (RFC 3397), without compression. */

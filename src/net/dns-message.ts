@@ -4,9 +4,9 @@ import { type Ipv4, parseIpv4, parseIpv6 } from "./addresses.ts";
 import { get16, put16, put32 } from "./bytes.ts";
 
 export const DNS_HEADER = 12;
-export const TYPE_A = 1;
+const TYPE_A = 1;
 export const TYPE_PTR = 12;
-export const TYPE_AAAA = 28;
+const TYPE_AAAA = 28;
 const TYPE_OPT = 41;
 const CLASS_IN = 1;
 
@@ -18,12 +18,10 @@ const TRUNCATED = 0x0200;
 const RECURSION_DESIRED = 0x0100;
 const RECURSION_AVAILABLE = 0x0080;
 
-export const NO_ERROR = 0;
+const NO_ERROR = 0;
 export const FORMAT_ERROR = 1;
 export const SERVER_FAILURE = 2;
-export const NAME_ERROR = 3;
 export const NOT_IMPLEMENTED = 4;
-export const REFUSED = 5;
 
 export interface Question {
   /** In lower case, without a last dot; bytes that aren't letters, digits, hyphens or underscores as "?". */

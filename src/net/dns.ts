@@ -4,8 +4,9 @@
  * names in the host's own table.
  */
 
-import type { DatagramSocket, SocketAddress, Sockets, Stream } from "../backends/sockets.ts";
+import type { DatagramHandler, DatagramSocket, SocketAddress, Sockets, Stream } from "../backends/sockets.ts";
 import type { Timing } from "../backends/timing.ts";
+import { parseIpv6 } from "./addresses.ts";
 import { get16, put16 } from "./bytes.ts";
 import {
   addressData,
@@ -39,6 +40,8 @@ const TRIES = 4;
 const TCP_TIMEOUT_MS = 10_000;
 /** Bytes of one answer by UDP that fit a frame; larger ones go by TCP. */
 const LARGEST_UDP = 1472;
+/** Bytes that are taken from a connection at a time. */
+const PIECE = 4096;
 /** Queries of one TCP connection that are under way. */
 const MAX_PIPELINED = 16;
 
@@ -52,6 +55,7 @@ export class DnsForwarder {
   readonly #timing: Timing;
   /** In the order of their beginning. */
   readonly #pending = new Set<Pending>();
+  #reversed: { names: ReadonlyMap<string, readonly string[]>; addresses: ReadonlyMap<string, string> } | undefined;
 
   constructor(sockets: Sockets, timing: Timing) {
     this.#sockets = sockets;
@@ -102,13 +106,25 @@ export class DnsForwarder {
       return this.#addresses(query, question, ["127.0.0.1", "::1"]);
     const { names } = this.#sockets.resolver();
     if (type === TYPE_PTR) {
-      for (const [its, addresses] of names)
-        if (addresses.some((address) => reverseName(address) === name))
-          return buildAnswers(query, question, [nameData(its)]);
-      return undefined;
+      const its = this.#reverse(names).get(name);
+      return its === undefined ? undefined : buildAnswers(query, question, [nameData(its)]);
     }
     const addresses = names.get(name);
     return addresses && this.#addresses(query, question, addresses);
+  }
+
+  /** The table the other way round. */
+  #reverse(names: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, string> {
+    if (this.#reversed?.names === names) return this.#reversed.addresses;
+    const addresses = new Map<string, string>();
+    for (const [name, its] of names) {
+      for (const address of its) {
+        const reverse = reverseName(address);
+        if (reverse !== undefined && !addresses.has(reverse)) addresses.set(reverse, name);
+      }
+    }
+    this.#reversed = { names, addresses };
+    return addresses;
   }
 
   #addresses(query: Uint8Array, question: Question, addresses: readonly string[]): Uint8Array {
@@ -158,9 +174,9 @@ export class DnsForwarder {
     const asked = new Set<string>();
     let tries = 0;
     let cancelTimer: (() => void) | undefined;
-    const socket: DatagramSocket = this.#sockets.datagrams({
+    const handler: DatagramHandler = {
       data: (bytes, from) => {
-        if (!asked.has(`${from.address}:${from.port}`) || bytes.length < DNS_HEADER || get16(bytes, 0) !== id) return;
+        if (!asked.has(keyOf(from)) || bytes.length < DNS_HEADER || get16(bytes, 0) !== id) return;
         if (!isResponse(bytes) || (get16(bytes, 4) !== 0 && !sameQuestion(message, bytes, question))) return;
         const response = bytes.slice();
         // A server that can't answer isn't the last word while there are others.
@@ -171,19 +187,26 @@ export class DnsForwarder {
       failed: () => {
         if (tries < TRIES) attempt();
       },
-    });
+    };
+    /** For servers of IPv4 and of IPv6. */
+    const sockets = new Map<4 | 6, DatagramSocket>();
+    const socketFor = (version: 4 | 6) => {
+      const socket = sockets.get(version) ?? this.#sockets.datagrams(version, handler);
+      sockets.set(version, socket);
+      return socket;
+    };
     const attempt = () => {
       cancelTimer?.();
       if (tries >= TRIES) return finish(undefined);
       const server = servers[tries++ % servers.length]!;
-      asked.add(`${server.address}:${server.port}`);
+      asked.add(keyOf(server));
       cancelTimer = this.#timing.later(TRY_MS, attempt);
-      socket.send(message, server);
+      socketFor(server.address.includes(":") ? 6 : 4).send(message, server);
     };
     attempt();
     return () => {
       cancelTimer?.();
-      socket.close();
+      for (const socket of sockets.values()) socket.close();
     };
   }
 
@@ -244,6 +267,11 @@ function isQuery(message: Uint8Array): boolean {
   return message.length >= DNS_HEADER && !isResponse(message);
 }
 
+/** A server, however its address is written. */
+function keyOf({ address, port }: SocketAddress): string {
+  return `${parseIpv6(address)?.join(":") ?? address} ${port}`;
+}
+
 /** A message with its length in front (RFC 1035 §4.2.2). */
 function framed(message: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(2 + message.length);
@@ -252,24 +280,27 @@ function framed(message: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Takes messages out of a stream; at most one and what came with its end is kept. */
+/** Takes messages out of a stream. It keeps one that isn't whole, and what was pushed last. */
 class MessageReader {
   #bytes = new Uint8Array(0);
+  #at = 0;
 
   push(bytes: Uint8Array): void {
-    const all = new Uint8Array(this.#bytes.length + bytes.length);
-    all.set(this.#bytes);
-    all.set(bytes, this.#bytes.length);
+    const rest = this.#bytes.subarray(this.#at);
+    const all = new Uint8Array(rest.length + bytes.length);
+    all.set(rest);
+    all.set(bytes, rest.length);
     this.#bytes = all;
+    this.#at = 0;
   }
 
   next(): Uint8Array | undefined {
-    if (this.#bytes.length < 2) return undefined;
-    const end = 2 + get16(this.#bytes, 0);
+    const start = this.#at + 2;
+    if (this.#bytes.length < start) return undefined;
+    const end = start + get16(this.#bytes, this.#at);
     if (this.#bytes.length < end) return undefined;
-    const message = this.#bytes.slice(2, end);
-    this.#bytes = this.#bytes.slice(end);
-    return message;
+    this.#at = end;
+    return this.#bytes.slice(start, end);
   }
 }
 
@@ -279,6 +310,7 @@ class DnsConnection implements TcpUser {
   readonly #answer: (query: Uint8Array, complete: (response: Uint8Array | undefined) => void) => void;
   readonly #reader = new MessageReader();
   #pending = 0;
+  #reading = false;
   #closed = false;
 
   constructor(
@@ -292,6 +324,16 @@ class DnsConnection implements TcpUser {
   established(): void {}
 
   readable(): void {
+    // Answers that are there at once come from within; the loop goes on with them.
+    if (this.#reading) return;
+    this.#reading = true;
+    this.#read();
+    this.#reading = false;
+    const { ended, received } = this.#connection;
+    if (ended && received.length === 0 && this.#pending === 0) this.#connection.end();
+  }
+
+  #read(): void {
     const { received } = this.#connection;
     // What isn't read stays in the window, and holds the guest back.
     while (!this.#closed && this.#pending < MAX_PIPELINED && this.#connection.room > 0) {
@@ -307,11 +349,10 @@ class DnsConnection implements TcpUser {
         continue;
       }
       if (received.length === 0) break;
-      const bytes = received.first();
+      const bytes = received.first().subarray(0, PIECE);
       this.#reader.push(bytes);
       this.#connection.consumed(bytes.length);
     }
-    if (this.#connection.ended && received.length === 0 && this.#pending === 0) this.#connection.end();
   }
 
   writable(): void {

@@ -28,7 +28,3 @@ export function isFor(frame: Uint8Array, address: Uint8Array): boolean {
 export function keyOf(bytes: Uint8Array, at: number): number {
   return get16(bytes, at) * 2 ** 32 + get16(bytes, at + 2) * 2 ** 16 + get16(bytes, at + 4);
 }
-
-export function addressOf(key: number): Uint8Array {
-  return Uint8Array.from({ length: 6 }, (_, i) => Math.floor(key / 2 ** (40 - 8 * i)) % 256);
-}

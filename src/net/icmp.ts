@@ -6,7 +6,7 @@ import { fold, sumOf } from "./checksum.ts";
 import { HEADER } from "./ethernet.ts";
 import { ICMP, IP_HEADER, IP_PAYLOAD, newPacket, type Packet } from "./ipv4.ts";
 
-export const ECHO_REPLY = 0;
+const ECHO_REPLY = 0;
 export const UNREACHABLE = 3;
 export const ECHO_REQUEST = 8;
 export const TIME_EXCEEDED = 11;
@@ -16,8 +16,10 @@ export const NET_UNREACHABLE = 0;
 export const HOST_UNREACHABLE = 1;
 export const PROTOCOL_UNREACHABLE = 2;
 export const PORT_UNREACHABLE = 3;
-export const FRAGMENTATION_NEEDED = 4;
 export const PROHIBITED = 13;
+
+/** Bytes of the largest error, which quotes as much as fits (RFC 1812 §4.3.2.3). */
+export const MAX_QUOTED = 576;
 
 /** Bytes of an echo before its data. */
 export const ECHO_HEADER = 8;
@@ -39,17 +41,14 @@ export function buildEchoReply(request: Packet): Uint8Array {
 /**
  * Says that a packet was not delivered, with its header and first bytes.
  * @param from the router that says so
- * @param mtu for FRAGMENTATION_NEEDED: the largest that would pass (RFC 1191 §4)
  */
-export function buildError(from: Ipv4, type: number, code: number, packet: Packet, mtu = 0): Uint8Array {
+export function buildError(from: Ipv4, type: number, code: number, packet: Packet): Uint8Array {
   const { frame, start, end } = packet;
   const header = IP_HEADER + Math.max(0, start - IP_PAYLOAD);
-  // As much as makes 576 bytes in all (RFC 1812 §4.3.2.3).
-  const payload = Math.min(end - start, 576 - IP_HEADER - ECHO_HEADER - header);
+  const payload = Math.min(end - start, MAX_QUOTED - IP_HEADER - ECHO_HEADER - header);
   const error = newPacket(from, packet.source, ICMP, ECHO_HEADER + header + payload);
   error[IP_PAYLOAD] = type;
   error[IP_PAYLOAD + 1] = code;
-  put16(error, IP_PAYLOAD + 6, mtu);
   error.set(frame.subarray(HEADER, HEADER + header), IP_PAYLOAD + ECHO_HEADER);
   error.set(frame.subarray(start, start + payload), IP_PAYLOAD + ECHO_HEADER + header);
   return finish(error);

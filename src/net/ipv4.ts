@@ -35,7 +35,6 @@ export interface Packet {
   /** Of a fragment, in bytes. */
   readonly fragmentOffset: number;
   readonly moreFragments: boolean;
-  readonly dontFragment: boolean;
 }
 
 /** @returns undefined for a header that is damaged, or longer than the frame */
@@ -58,7 +57,6 @@ export function parseIpv4Packet(frame: Uint8Array): Packet | undefined {
     end: at + length,
     fragmentOffset: (flags & 0x1fff) * 8,
     moreFragments: (flags & MORE_FRAGMENTS) !== 0,
-    dontFragment: (flags & DONT_FRAGMENT) !== 0,
   };
 }
 

@@ -7,7 +7,7 @@
 import type { DatagramSocket, SocketAddress, SocketFailure, Sockets } from "../backends/sockets.ts";
 import type { Timing } from "../backends/timing.ts";
 import { formatIpv4, type Ipv4, toIpv4 } from "./addresses.ts";
-import { HOST_UNREACHABLE, NET_UNREACHABLE, PORT_UNREACHABLE, PROHIBITED } from "./icmp.ts";
+import { HOST_UNREACHABLE, MAX_QUOTED, NET_UNREACHABLE, PORT_UNREACHABLE, PROHIBITED } from "./icmp.ts";
 import type { Packet } from "./ipv4.ts";
 import { GATEWAY, isLocal } from "./plan.ts";
 import { hostAddress, LOOPBACK, type Policy } from "./policy.ts";
@@ -42,7 +42,7 @@ interface Port {
 interface Peer {
   readonly visible: Ipv4;
   readonly port: number;
-  /** The last packet's first bytes. */
+  /** The last packet, as far as an error tells of it. */
   packet: Packet;
 }
 
@@ -90,10 +90,11 @@ export class UdpNat {
     const address = formatIpv4(to);
     const key = `${address}:${destinationPort}`;
     const peer = port.peers.get(key);
-    // The most recent last; frames are small, and only one for each peer is kept.
+    const kept = beginningOf(packet);
+    // The most recent last.
     port.peers.delete(key);
-    port.peers.set(key, peer ?? { visible: destination, port: destinationPort, packet });
-    if (peer) peer.packet = packet;
+    port.peers.set(key, peer ?? { visible: destination, port: destinationPort, packet: kept });
+    if (peer) peer.packet = kept;
     else if (port.peers.size > MAX_PEERS) port.peers.delete(port.peers.keys().next().value!);
     port.socket.send(data, { address, port: destinationPort });
   }
@@ -126,7 +127,7 @@ export class UdpNat {
     } else {
       if (this.#ports.size >= MAX_PORTS) this.#drop(...(this.#ports.entries().next().value as [number, Port]));
       const peers = new Map<string, Peer>();
-      const socket = this.#options.sockets.datagrams({
+      const socket = this.#options.sockets.datagrams(4, {
         data: (bytes, from) => this.#answer(guest, number, peers, bytes, from),
         failed: (failure, to) => this.#fail(key, peers, failure, to),
       });
@@ -153,7 +154,7 @@ export class UdpNat {
     if (to.port !== 0) return;
     // There is no socket at all.
     for (const { packet } of peers.values()) this.#options.unreachable(packet, NET_UNREACHABLE);
-    this.#ports.delete(key);
+    if (this.#ports.get(key)?.peers === peers) this.#ports.delete(key);
   }
 
   #emit(source: Ipv4, sourcePort: number, guest: Ipv4, port: number, data: Uint8Array): void {
@@ -173,6 +174,14 @@ export class UdpNat {
     port.socket.close();
     this.#ports.delete(key);
   }
+}
+
+/** A packet, without the rest that errors don't tell, if that is much. */
+function beginningOf(packet: Packet): Packet {
+  const length = Math.min(packet.end, packet.start + MAX_QUOTED);
+  return packet.frame.length <= 2 * MAX_QUOTED
+    ? packet
+    : { ...packet, frame: packet.frame.slice(0, length), end: length };
 }
 
 /** A peer that answers from another port than it was asked at. */

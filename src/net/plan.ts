@@ -5,7 +5,7 @@ import { type Ipv4, inPrefix } from "./addresses.ts";
 const octets = (last: number): Ipv4 => 0x0a000200 + last;
 
 /** 10.0.2.0/24 */
-export const NETWORK: Ipv4 = octets(0);
+const NETWORK: Ipv4 = octets(0);
 export const PREFIX_BITS = 24;
 /** The router, which stands for the host too. */
 export const GATEWAY: Ipv4 = octets(2);

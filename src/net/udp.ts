@@ -6,7 +6,7 @@ import { fold, pseudoSum, sumOf } from "./checksum.ts";
 import { HEADER } from "./ethernet.ts";
 import { IP_PAYLOAD, MAX_PAYLOAD, newPacket, type Packet, UDP } from "./ipv4.ts";
 
-export const UDP_HEADER = 8;
+const UDP_HEADER = 8;
 /** Data of the largest datagram. */
 export const MAX_DATAGRAM = MAX_PAYLOAD - UDP_HEADER;
 

@@ -5,7 +5,7 @@
  */
 
 import { type CoreAccess, CoreDevice, type Field } from "../devices/core-device.ts";
-import { DeviceStateError } from "../devices/device.ts";
+import { type Device, type DeviceState, DeviceStateError } from "../devices/device.ts";
 import type { Cell } from "../machine/cell.ts";
 import { RAM_BASE } from "../machine/memory-map.ts";
 import { damaged, encodeSnapshot, PAGE, type Snapshot, SnapshotError } from "./format.ts";
@@ -32,7 +32,7 @@ function hartStates(cell: Cell): HartState[] {
   );
 }
 
-/** The machine as bytes. Call it between slices only. */
+/** The machine as bytes. Call it between slices only. @throws SnapshotError if a device can't be saved as it is now */
 export function saveCell(cell: Cell): Uint8Array<ArrayBuffer> {
   const { core, options } = cell;
   const { numbers, pages } = writtenPages(cell);
@@ -48,12 +48,20 @@ export function saveCell(cell: Cell): Uint8Array<ArrayBuffer> {
       agentReady: cell.agent.ready,
       machine: machineState(cell).save(),
       hartStates: hartStates(cell).map((hart) => hart.save()),
-      devices: Object.fromEntries(cell.devices.map((device) => [device.name, device.save()])),
+      devices: Object.fromEntries(cell.devices.map((device) => [device.name, saved(device)])),
       rom: trimmed(core.bytes.subarray(rom, rom + core.abi.MROM_SIZE)),
     },
     numbers,
     pages,
   });
+}
+
+function saved(device: Device): DeviceState {
+  try {
+    return device.save();
+  } catch (error) {
+    throw error instanceof DeviceStateError ? new SnapshotError(error.message) : error;
+  }
 }
 
 /**
@@ -73,6 +81,12 @@ export function restoreCell(cell: Cell, snapshot: Snapshot): void {
     else core.bytes.set(page, flashAt(cell) + (number - ramPages) * PAGE);
   }
   core.bytes.set(header.rom, core.calls.romRange(0, core.abi.MROM_SIZE) >>> 0);
+  const names = new Set(cell.devices.map(({ name }) => name));
+  const different = [...Object.keys(header.devices).filter((name) => !names.delete(name)), ...names][0];
+  if (different !== undefined)
+    throw new SnapshotError(
+      `The snapshot and this machine differ by the device ${JSON.stringify(different)}; give it the disks and networks that it had.`,
+    );
   try {
     const machine = machineState(cell);
     machine.load(header.machine);

@@ -76,6 +76,19 @@ describe("one sentence for", () => {
     ["a tree that can't be written", ["boot", "hello", "--dump-dtb", dir], /device tree .*directory/],
     ["an unknown image to remove", ["image", "rm", "nowhere"], /no image named "nowhere"/],
     ["an unknown image to pull", ["image", "pull", "nowhere"], /no image named "nowhere"/],
+    [
+      "a folder that isn't there",
+      ["boot", "hello", "--share", `${join(dir, "none")}:tag`],
+      /none" can't be shared: it does not/,
+    ],
+    ["a folder that is a file", ["boot", "hello", "--share", `${IDLE}:tag`], /can't be shared: it is not a directory/],
+    ["a folder without a tag", ["boot", "hello", "--share", dir], /must be DIR:TAG or DIR:TAG:ro/],
+    ["a tag that is too long", ["boot", "hello", "--share", `${dir}:${"x".repeat(37)}`], /37 bytes, and at most 36/],
+    [
+      "a tag given twice",
+      ["boot", "hello", "--share", `${dir}:a`, "--share", `${dir}:a`],
+      /Two folders have the tag "a"/,
+    ],
     ["an image to remove that isn't cached", ["image", "rm", "hello"], /comes with Wardian/],
   ];
   test.each(cases)("%s", async (_, args, about) => expectSentence(await wardian(args), about));

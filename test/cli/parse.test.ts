@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EscapeKey } from "../../src/cli/escape.ts";
 import { CliError, describeError, guestStatus } from "../../src/cli/exit.ts";
-import { parseHarts, parseMemory, parsePattern, parseTimeout } from "../../src/cli/options.ts";
+import { parseHarts, parseMemory, parsePattern, parseShare, parseTimeout } from "../../src/cli/options.ts";
 import { type Actions, type BootFlags, runProgram } from "../../src/cli/program.ts";
 import { formatStep } from "../../src/cli/progress.ts";
 import { TerminalModes } from "../../src/host/node/terminal-modes.ts";
@@ -29,6 +29,12 @@ describe("values", () => {
     "1.3K",
     "999999999999999T",
   ])("not memory: %j", (text) => expect(() => parseMemory(text)).toThrow());
+
+  test("folders", () => {
+    expect(parseShare("some/dir:tag")).toEqual({ path: "some/dir", tag: "tag" });
+    expect(parseShare("/a:b/c:tag:ro")).toEqual({ path: "/a:b/c", tag: "tag", readOnly: true });
+    for (const text of ["dir", ":tag", "dir:", "dir:ro", "dir::ro", ""]) expect(() => parseShare(text), text).toThrow();
+  });
 
   test("harts, times and patterns", () => {
     expect(parseHarts("8")).toBe(8);

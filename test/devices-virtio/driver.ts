@@ -1,7 +1,9 @@
 /** A small guest driver: it writes rings into guest memory and talks to the transport's registers, by the book. */
 import { get16, get32, put16, put32 } from "../../src/devices/virtio/bytes.ts";
+import type { VirtioDevice } from "../../src/devices/virtio/device.ts";
 import type { ArrayGuestMemory } from "../../src/devices/virtio/guest-memory.ts";
-import type { MmioTransport } from "../../src/devices/virtio/transport-mmio.ts";
+import { MmioTransport } from "../../src/devices/virtio/transport-mmio.ts";
+import { PciTransport } from "../../src/devices/virtio/transport-pci.ts";
 
 export const VERSION_1 = 1n << 32n;
 export const INDIRECT = 1n << 28n;
@@ -73,9 +75,42 @@ export class Driver {
     return address;
   }
 
+  get status(): number {
+    return this.get(0x70);
+  }
+
+  reset(): void {
+    this.set(0x70, 0);
+  }
+
+  notify(index: number): void {
+    this.set(0x50, index);
+  }
+
+  /** Whether the device interrupts, which it then does no more. */
+  interrupted(): boolean {
+    const status = this.get(0x60);
+    this.set(0x64, status);
+    return status !== 0;
+  }
+
+  config(offset: number, size: number): number {
+    return Number(this.transport.read(0x100 + offset, size));
+  }
+
+  setConfig(offset: number, size: number, value: number): void {
+    this.transport.write(0x100 + offset, size, BigInt(value));
+  }
+
   /** §4.2.3.2. */
   queue(index: number, size: number, eventIndex = false): DriverQueue {
     const queue = new DriverQueue(this, index, size, eventIndex);
+    this.place(queue);
+    return queue;
+  }
+
+  protected place(queue: DriverQueue): void {
+    const { index, size } = queue;
     this.set(0x30, index);
     this.set(0x38, size);
     this.set(0x80, queue.table);
@@ -85,8 +120,100 @@ export class Driver {
     this.set(0xa0, queue.used);
     this.set(0xa4, Math.floor(queue.used / 2 ** 32));
     this.set(0x44, 1);
-    return queue;
   }
+}
+
+/** The same over PCI: the BAR at 0x4000_0000, found by its capabilities. */
+export class PciDriver extends Driver {
+  readonly pci: PciTransport;
+  /** Offsets of the structures in the BAR, by cfg_type. */
+  readonly structures = new Map<number, number>();
+  readonly notifyMultiplier: number;
+
+  constructor(memory: ArrayGuestMemory, pci: PciTransport) {
+    super(memory, undefined as unknown as MmioTransport);
+    this.pci = pci;
+    const config = (at: number, size: number) => Number(pci.readConfig(at, size));
+    let multiplier = 0;
+    for (let at = config(0x34, 1); at !== 0; at = config(at + 1, 1)) {
+      if (config(at, 1) !== 9) continue;
+      const type = config(at + 3, 1);
+      if (!this.structures.has(type)) this.structures.set(type, config(at + 8, 4));
+      if (type === 2) multiplier = config(at + 16, 4);
+    }
+    this.notifyMultiplier = multiplier;
+  }
+
+  common(at: number, size: number): number {
+    return Number(this.pci.readBar(0, this.structures.get(1)! + at, size));
+  }
+
+  setCommon(at: number, size: number, value: number): void {
+    this.pci.writeBar(0, this.structures.get(1)! + at, size, BigInt(value >>> 0));
+  }
+
+  override negotiate(features: bigint): boolean {
+    for (const status of [0, 1, 3]) this.setCommon(20, 1, status);
+    for (const word of [0, 1]) {
+      this.setCommon(8, 4, word);
+      this.setCommon(12, 4, Number((features >> BigInt(32 * word)) & 0xffff_ffffn));
+    }
+    this.setCommon(20, 1, 11);
+    return (this.status & 8) !== 0;
+  }
+
+  override go(): void {
+    this.setCommon(20, 1, 15);
+  }
+
+  override get status(): number {
+    return this.common(20, 1);
+  }
+
+  override reset(): void {
+    this.setCommon(20, 1, 0);
+  }
+
+  override notify(index: number): void {
+    this.setCommon(22, 2, index);
+    const at = this.structures.get(2)! + this.common(30, 2) * this.notifyMultiplier;
+    this.pci.writeBar(0, at, 2, BigInt(index));
+  }
+
+  override interrupted(): boolean {
+    return Number(this.pci.readBar(0, this.structures.get(3)!, 1)) !== 0;
+  }
+
+  override config(offset: number, size: number): number {
+    return Number(this.pci.readBar(0, this.structures.get(4)! + offset, size));
+  }
+
+  override setConfig(offset: number, size: number, value: number): void {
+    this.pci.writeBar(0, this.structures.get(4)! + offset, size, BigInt(value));
+  }
+
+  protected override place({ index, size, table, available, used }: DriverQueue): void {
+    this.setCommon(22, 2, index);
+    this.setCommon(24, 2, size);
+    for (const [at, address] of [
+      [32, table],
+      [40, available],
+      [48, used],
+    ] as const) {
+      this.setCommon(at, 4, address);
+      this.setCommon(at + 4, 4, Math.floor(address / 2 ** 32));
+    }
+    this.setCommon(28, 2, 1);
+  }
+}
+
+export type TransportName = "mmio" | "pci";
+
+/** A device behind a transport of that kind, and a driver for it. */
+export function driverOf(kind: TransportName, memory: ArrayGuestMemory, device: VirtioDevice): Driver {
+  return kind === "pci"
+    ? new PciDriver(memory, new PciTransport("pci1", device))
+    : new Driver(memory, new MmioTransport("virtio2", device, () => {}));
 }
 
 export class DriverQueue {
@@ -167,7 +294,7 @@ export class DriverQueue {
   }
 
   notify(): void {
-    this.#driver.set(0x50, this.index);
+    this.#driver.notify(this.index);
   }
 
   get usedIndex(): number {

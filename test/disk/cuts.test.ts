@@ -127,16 +127,20 @@ describe.each(Object.entries(KINDS))("cuts: %s", (title, kind) => {
     // How long loads are, to know where to cut.
     const rounds = 12;
     let calls = 0;
+    let flushes = 0;
     for (let n = 0; n < 4; n++) {
       const whole = new FaultyFile(begin.image, seeded(SEED), n % 2 === 1);
       await load(await open(whole, begin), new History(begin.ids), kind, seeded(SEED + n), rounds);
       calls = Math.max(calls, whole.calls);
+      flushes = Math.max(flushes, whole.flushes);
     }
     for (let n = 0; n < each; n++) {
       const seed = SEED * 100_000 + n;
       const about = `seed ${seed}`;
       const file = new FaultyFile(begin.image, seeded(seed), n % 2 === 1);
-      file.cutAt = 1 + (seeded(seed + 2)() % calls);
+      // Half of them at any call, and half in a flush.
+      if (n % 4 < 2) file.cutAt = 1 + (seeded(seed + 2)() % calls);
+      else file.cutAtFlush = 1 + (seeded(seed + 2)() % flushes);
       const history = new History(begin.ids);
       await load(await open(file, begin), history, kind, seeded(seed + 1), rounds);
       const left = file.afterCut();

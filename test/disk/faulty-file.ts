@@ -14,6 +14,9 @@ export class FaultyFile implements BlockFile {
   calls = 0;
   /** From this call on there is no power. */
   cutAt = Number.POSITIVE_INFINITY;
+  /** Flushes so far, and the one that the power fails in: what waits for it is most at risk. */
+  flushes = 0;
+  cutAtFlush = Number.POSITIVE_INFINITY;
   /** From this call on, so many writes beyond the file's present end find no room. */
   fullFrom = Number.POSITIVE_INFINITY;
   fullFor = 0;
@@ -90,6 +93,7 @@ export class FaultyFile implements BlockFile {
     // What is written from now on need not be covered; what was, is.
     const covered = new Map([...this.#pending].map(([sector, versions]) => [sector, versions.length]));
     if (this.#slow) await this.#later();
+    if (++this.flushes === this.cutAtFlush) this.cutAt = this.calls;
     this.#count();
     for (const [sector, count] of covered) {
       const versions = this.#pending.get(sector);

@@ -72,6 +72,7 @@ export async function machineWith(disk: Disk): Promise<Machine> {
     entropy: () => fixedEntropy(),
     openDisk: async () => disk,
     openNvram: () => Promise.reject(new Error("there is none")),
+    openShare: () => Promise.reject(new Error("there is none")),
     openNetwork: async () => {
       throw new Error("there is no network");
     },

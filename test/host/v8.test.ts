@@ -12,9 +12,10 @@ const CHECKS = "--no-wasm-stack-checks";
 test.each([
   ["11.3.244.8-node.38", [HINTS, RELAXED, CHECKS]],
   ["12.4.254.21-node.33", [HINTS, CHECKS]],
-  ["13.6.233.10-node.28", [HINTS]],
-  ["13.7.152.9", []],
-  ["14.1.146.11-node.5", []],
+  ["13.6.233.17-node.53", [HINTS, CHECKS]],
+  ["13.7.152.9", [CHECKS]],
+  ["14.6.202.34-node.34", [CHECKS]],
+  ["14.7.1.1", []],
   ["10.2.154.26-node.36", []],
   ["unknown", []],
 ])("V8 %s", (version, flags) => expect(jitFlags(version)).toEqual(flags));

@@ -45,6 +45,7 @@ class Bench {
       openDisk: async () => new MemoryDisk(),
       openNvram: () => Promise.reject(new Error("there is none")),
       openNetwork: async () => new WireEnd(),
+      openShare: () => Promise.reject(new Error("there is no folder here")),
       soon: (callback) => setImmediate(callback),
       later: (milliseconds, callback) => {
         const timer = setTimeout(callback, milliseconds);

@@ -154,6 +154,16 @@ test("options may go on where names usually are, and damaged ones end the list",
   expect(ask(cut)).toMatchObject({ type: OFFER });
 });
 
+test("a guest's name is given back, if it is one", () => {
+  const ask = server();
+  const name = (text: string) => [12, [...Buffer.from(text)]] as const;
+  const given = (text: string) =>
+    Buffer.from(ask(message(DISCOVER, { options: [name(text)] }))!.options.get(12)!).toString();
+  expect(given("alice.lab")).toBe("alice.lab");
+  for (const text of [`${"a".repeat(60)}.${"a".repeat(60)}!`, "-a", "a..b", "a b", "<script>"])
+    expect(given(text)).toBe("guest");
+});
+
 test("thousands of clients, and anything at all, leave it as it was", () => {
   const ask = server();
   for (let client = 0; client < 5000; client++)

@@ -104,6 +104,14 @@ describe("by UDP", () => {
     }
   });
 
+  test("servers of IPv6 are asked too, however their addresses are written", () => {
+    const { guest, ask, responses, upstream } = setUp();
+    guest.world.configuration = { ...guest.world.configuration, servers: [{ address: "2001:DB8:0::53", port: 53 }] };
+    ask(query("example.org"));
+    upstream().handler.data(answer(upstream().sent[0]!.bytes), { address: "2001:db8::53", port: 53 });
+    expect(responses()).toHaveLength(1);
+  });
+
   test("names of the host's own table, and localhost, are answered at once", () => {
     const { guest, ask, responses } = setUp();
     ask(query("Printer.Example", A));
@@ -187,6 +195,16 @@ describe("by TCP", () => {
     socket!.handler.data(answer(socket!.sent[0]!.bytes), SERVER);
     guest.time.pass(1);
     expect(dataOf(guest.frames).length).toBeGreaterThan(30);
+  });
+
+  test("any number of questions at once, or of what are none, hurts nobody", () => {
+    const { guest, send, framed } = connect();
+    const one = framed(query("printer.example"));
+    for (let i = 0; i < 300; i++) send(new Uint8Array(1400));
+    for (let i = 0; i < 300; i++) send(Uint8Array.from({ length: one.length * 30 }, (_, at) => one[at % one.length]!));
+    guest.time.pass(10);
+    // As much as TCP sends without an acknowledgement.
+    expect(dataOf(guest.frames).length).toBeGreaterThan(5000);
   });
 
   test("several questions, then the end: all are answered before this side ends too", () => {

@@ -12,9 +12,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Link, NetworkOptions } from "../../src/backends/link.ts";
+import type { Link, Network, NetworkOptions } from "../../src/backends/link.ts";
 import { nodeTiming, openNetwork } from "../../src/host/node/network.ts";
+import { NodeSockets } from "../../src/host/node/sockets.ts";
+import { UserNetwork } from "../../src/net/user-network.ts";
 import { type Impairment, impaired } from "./support/impaired.ts";
+import { nameServer } from "./support/name-server.ts";
 import { digest, hashing, serveTcp, type TestServer } from "./support/servers.ts";
 import { type TapGuest, tapGuest } from "./support/tap.ts";
 
@@ -179,17 +182,17 @@ describe.skipIf(!ABLE)("connections", () => {
 
 describe.skipIf(!ABLE)("forwards", () => {
   test("TCP and UDP reach the guest, and its answers the peer", async () => {
-    const ports = [await freePort(), await freePort()] as const;
     const guest = await setUp({
       forwards: [
-        { protocol: "tcp", hostPort: ports[0], guestPort: GUEST_PORT },
-        { protocol: "udp", hostPort: ports[1], guestPort: GUEST_PORT },
+        { protocol: "tcp", hostPort: 0, guestPort: GUEST_PORT },
+        { protocol: "udp", hostPort: 0, guestPort: GUEST_PORT },
       ],
     });
+    const ports = (link as Network).forwards.map(({ hostPort }) => hostPort);
     guest.start("socat", `TCP-LISTEN:${GUEST_PORT},fork,reuseaddr`, "EXEC:sha256sum");
     guest.start("socat", `UDP-LISTEN:${GUEST_PORT},fork,reuseaddr`, "EXEC:cat");
     await listening(guest);
-    const socket = connect({ host: "127.0.0.1", port: ports[0], allowHalfOpen: true });
+    const socket = connect({ host: "127.0.0.1", port: ports[0]!, allowHalfOpen: true });
     socket.end(BODY);
     let answer = "";
     for await (const bytes of socket) answer += bytes;
@@ -197,7 +200,7 @@ describe.skipIf(!ABLE)("forwards", () => {
     const udp = createSocket("udp4");
     const reply = new Promise<Buffer>((resolve) => udp.once("message", resolve));
     // Larger than a frame: it is split on its way, both ways.
-    udp.send(BODY.subarray(0, 5000), ports[1], "127.0.0.1");
+    udp.send(BODY.subarray(0, 5000), ports[1]!, "127.0.0.1");
     expect(digest(await reply)).toBe(digest(BODY.subarray(0, 5000)));
     udp.close();
   });
@@ -239,6 +242,19 @@ describe.skipIf(!ABLE)("services", () => {
     const short = ["+short", "+tries=1", "@10.0.2.3", "localhost"];
     expect((await guest.run("dig", ...short, "A")).out).toBe("127.0.0.1\n");
     expect((await guest.run("dig", "+tcp", ...short, "AAAA")).out).toBe("::1\n");
+  });
+
+  test("dig asks the host's server through ours, and by TCP for what doesn't fit", async () => {
+    const server = await nameServer(3000);
+    const resolver = () => ({ servers: [{ address: "127.0.0.1", port: server.port }], names: new Map(), search: [] });
+    link = new UserNetwork({}, Object.assign(new NodeSockets(), { resolver }), nodeTiming);
+    guest = await tapGuest(link);
+    const { out } = await guest.run("dig", "+tries=1", "@10.0.2.3", "example.org", "TXT");
+    await server.close();
+    expect(out).toContain("Truncated, retrying in TCP mode");
+    expect(out).toContain("status: NOERROR");
+    expect(out.match(/x{200}/g)).toHaveLength(15);
+    expect(server.asked).toEqual({ udp: 1, tcp: 1 });
   });
 
   test("tshark reads the capture, and finds nothing wrong", async () => {
@@ -292,12 +308,6 @@ describe.skipIf(!ABLE)("services", () => {
     expect(new Set(read("-T", "fields", "-e", "frame.packet_flags_direction").trim().split("\n")).size).toBe(2);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = await serveTcp(() => {});
-  await server.close();
-  return server.port;
-}
 
 /** Waits until both servers of the guest listen. */
 async function listening(guest: TapGuest): Promise<void> {

@@ -266,7 +266,7 @@ describe("forwards", () => {
     const guest = new Guest();
     guest.ping("10.0.2.2");
     guest.take();
-    const socket = guest.world.datagrams({ data: () => {}, failed: () => {} });
+    const socket = guest.world.datagrams(4, { data: () => {}, failed: () => {} });
     guest.network.forwardDatagram(socket, Buffer.from("ping"), { address: "127.0.0.1", port: 777 }, 53);
     expect(guest.take()).toEqual(["udp 10.0.2.2:777 > 10.0.2.15:53 4"]);
     guest.udp("10.0.2.2", 777, "pong", 53);

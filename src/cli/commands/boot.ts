@@ -120,17 +120,25 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 }
 
 /** What the machine is joined to. */
-function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram"> {
-  const { disk, nvram, net, forward, netAllow, netDeny, capture } = flags;
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram" | "shares"> {
+  const { disk, nvram, share } = flags;
+  const network = networkOf(flags);
+  const kept = { ...(disk && { disks: disk }), ...(share && { shares: share }), ...(nvram !== undefined && { nvram }) };
+  return { ...kept, ...(network && { network }) };
+}
+
+/** The network that the flags ask for, if they do. @throws CliError */
+export function networkOf(
+  flags: Pick<RunFlags, "net" | "forward" | "netAllow" | "netDeny" | "capture">,
+): MachineNetwork | "none" | undefined {
+  const { net, forward, netAllow, netDeny, capture } = flags;
   const details = { forwards: forward, allow: netAllow, deny: netDeny, capture };
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
   if (net === "none" && given.length > 0)
     throw new CliError("With --net none there is nothing to forward, allow, deny or capture.");
   // Who speaks of it wants one.
-  const network: MachineNetwork = { kind: "user", ...Object.fromEntries(given) };
-  const kept = { ...(disk && { disks: disk }), ...(nvram !== undefined && { nvram }) };
-  if (net === "none") return { ...kept, network: "none" };
-  return { ...kept, ...(net === "user" || given.length > 0 ? { network } : {}) };
+  if (net === "none") return "none";
+  return net === "user" || given.length > 0 ? { kind: "user", ...Object.fromEntries(given) } : undefined;
 }
 
 /** A trace that waits for its file. */
@@ -169,7 +177,7 @@ export async function makeMachine(
     persist,
   } = flags;
   const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
-  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist, console: flags.console };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),

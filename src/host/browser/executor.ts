@@ -2,7 +2,9 @@
 
 import { Executor } from "../../hypervisor/executor.ts";
 import type { Report, Request, Wire } from "../../hypervisor/protocol.ts";
+import { openDisk } from "./disk.ts";
 import { fixedEntropy, systemEntropy } from "./entropy.ts";
+import { openNetwork } from "./network.ts";
 import { HOLDING, type WorkerScope } from "./scope.ts";
 import { sleeper, turns } from "./timers.ts";
 
@@ -15,9 +17,10 @@ const wire: Wire<Report, Request> = {
 new Executor(wire, {
   now: () => performance.now(),
   wallclock: () => wallNow() * 1e6,
-  openDisk: async () => Promise.reject(new Error("Disks can't be opened in a page yet; boot a kernel and an initrd.")),
+  openDisk,
+  openNetwork,
   openNvram: async () => Promise.reject(new Error("A page has nowhere to keep NVRAM yet; leave it out.")),
-  openNetwork: async () => Promise.reject(new Error("A page has no network for guests yet; leave it out.")),
+  openShare: async () => Promise.reject(new Error("A page has no folders to share with guests; leave them out.")),
   entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
   soon: turns(),
   later: sleeper(),

@@ -14,6 +14,7 @@ export interface ImagePart {
 export interface ImageSources {
   readonly kernel: ImagePart;
   readonly initrd?: ImagePart;
+  readonly disks: readonly { readonly path: string; readonly format?: "raw" | "qcow2"; readonly readOnly?: boolean }[];
   readonly append?: string;
   readonly bios?: "builtin" | "none";
   readonly memory?: string;
@@ -45,9 +46,10 @@ export async function imageSources(
     throw new MachineError(`The image ${image} can't be used: its image.json ${(error as Error).message}.`);
   }
   const part = ({ file, size }: ImageFile) => ({ source: new URL(file, base), ...(size !== undefined && { size }) });
-  const { kernel, initrd, append, bios, memory } = record;
+  const { kernel, initrd, disks = [], append, bios, memory } = record;
   return {
     kernel: part(kernel),
+    disks: disks.map(({ file, ...disk }) => ({ ...disk, path: new URL(file, base).href })),
     ...(initrd && { initrd: part(initrd) }),
     ...(append !== undefined && { append }),
     ...(bios !== undefined && { bios }),

@@ -49,13 +49,28 @@ async function readBlob(blob: Blob, what: string): Promise<Uint8Array> {
 }
 
 async function readUrl(url: string, what: string, options: LoadOptions): Promise<Uint8Array> {
+  try {
+    return await download(url, what, options, "default");
+  } catch (error) {
+    if (!(error instanceof Broken)) throw error;
+    // Also of Chromium when two load the same that has no room in its cache: without the cache it's all right.
+    return download(url, what, options, "no-store").catch((again: unknown) => {
+      throw again instanceof FileError ? error : again;
+    });
+  }
+}
+
+/** A transfer that began and didn't end. */
+class Broken extends FileError {}
+
+async function download(url: string, what: string, options: LoadOptions, cache: RequestCache): Promise<Uint8Array> {
   const { progress, signal } = options;
-  const wrong = (reason: string, cause?: unknown) =>
-    new FileError(`The ${what} can't be loaded from ${url}: ${reason}.`, { cause });
+  const sentence = (reason: string) => `The ${what} can't be loaded from ${url}: ${reason}.`;
+  const wrong = (reason: string) => new FileError(sentence(reason));
   const report = throttled(`Loading the ${what}`, progress);
   let done = 0;
   try {
-    const response = await fetch(url, signal ? { signal } : {});
+    const response = await fetch(url, { cache, ...(signal && { signal }) });
     if (!response.ok) throw wrong(answer(response));
     const total = sizeOf(response) ?? options.size ?? 0;
     if (total > MAX_SOURCE) throw wrong("it has 2 GiB or more");
@@ -73,7 +88,8 @@ async function readUrl(url: string, what: string, options: LoadOptions): Promise
   } catch (error) {
     if (error instanceof FileError) throw error;
     signal?.throwIfAborted();
-    throw wrong(done > 0 ? `the connection broke after ${done} bytes` : UNREACHABLE, error);
+    if (done === 0) throw new FileError(sentence(UNREACHABLE), { cause: error });
+    throw new Broken(sentence(`the connection broke after ${done} bytes`), { cause: error });
   }
 }
 

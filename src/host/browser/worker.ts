@@ -18,7 +18,8 @@ function spawn(script: string): RemoteExecutor {
   const worker = new Worker(script, { name });
   let used = false;
   const remote: RemoteExecutor = {
-    post: (message: Request, transfer = []) => worker.postMessage(message, transfer),
+    post: (message: Request, transfer: Transferable[] = []) =>
+      worker.postMessage(message, [...transfer, ...portsOf(message)]),
     onMessage: undefined,
     onDeath: undefined,
     hold: (on) => {
@@ -47,6 +48,12 @@ function spawn(script: string): RemoteExecutor {
     die(event.message || UNLOADED);
   };
   return remote;
+}
+
+/** Ends of channels can't be copied: they go. */
+function portsOf(message: Request): Transferable[] {
+  const network = message.type === "create" ? message.spec.network : undefined;
+  return network?.kind === "port" ? [network.port as MessagePort] : [];
 }
 
 const hexadecimal = (word: number): string => word.toString(16).padStart(8, "0");

@@ -101,6 +101,7 @@ async function lookUnder(path: string, backing: string, { backingFormat, allowBa
 
 /** Makes a file under another name first, so that nothing half-made is ever found under its own. */
 async function makeImage(path: string, force: boolean, make: (file: NodeBlockFile) => Promise<void>): Promise<void> {
+  realpath(dirname(path), `The folder of ${quote(path)}`);
   const part = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
   rmSync(part, { force: true });
   const file = NodeBlockFile.open(part, { readOnly: false, create: true });

@@ -12,14 +12,25 @@ const TIMEOUT_S = 4;
 /** Data of the largest echo that isn't split. */
 const MAX_LENGTH = 1472;
 
+/** Programs that may be started in a second: a guest's flood isn't to cost the host as many processes. */
+const MAX_STARTS = 16;
+
 let running = 0;
+let starts = 0;
+let startsSince = 0;
 
 export function echo(address: string, length: number, complete: (failure: SocketFailure | undefined) => void): void {
-  if (running >= MAX_RUNNING || length > MAX_LENGTH) {
+  const now = performance.now();
+  if (now - startsSince >= 1000) {
+    startsSince = now;
+    starts = 0;
+  }
+  if (running >= MAX_RUNNING || starts >= MAX_STARTS || length > MAX_LENGTH) {
     setImmediate(complete, "timed-out");
     return;
   }
   running++;
+  starts++;
   const windows = process.platform === "win32";
   const wait = process.platform === "darwin" || windows ? TIMEOUT_S * 1000 : TIMEOUT_S;
   const args = windows

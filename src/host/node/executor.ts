@@ -8,6 +8,7 @@ import { fixedEntropy, systemEntropy } from "./entropy.ts";
 import { openNetwork } from "./network.ts";
 import { openNvram } from "./nvram.ts";
 import { startProfiler } from "./profiler.ts";
+import { openShare } from "./share.ts";
 
 const port = parentPort;
 if (port) {
@@ -25,6 +26,7 @@ if (port) {
     openDisk,
     openNetwork,
     openNvram,
+    openShare,
     profiler: startProfiler,
     soon: (callback) => setImmediate(callback),
     later: (milliseconds, callback) => {

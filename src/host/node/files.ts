@@ -23,7 +23,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** A FileError for what a file operation threw. @param what such as "kernel", the file's purpose */
-export function fileError(error: unknown, verb: "read" | "written", path: string, what: string): FileError {
+export function fileError(error: unknown, verb: "read" | "written" | "shared", path: string, what: string): FileError {
   if (error instanceof FileError) return error;
   const { code = "", message } = error as NodeJS.ErrnoException;
   const reason = code === "ENOENT" && verb === "written" ? "its directory does not exist" : REASONS[code];

@@ -97,8 +97,8 @@ export class NodeSockets implements Sockets {
     });
   }
 
-  datagrams(handler: DatagramHandler): DatagramSocket {
-    const socket = new NodeDatagrams(handler);
+  datagrams(version: 4 | 6, handler: DatagramHandler): DatagramSocket {
+    const socket = new NodeDatagrams(handler, `udp${version}`);
     socket.bind(undefined, (error) => {
       socket.close();
       handler.failed(failureOf(error), { address: "", port: 0 });
@@ -200,7 +200,7 @@ class NodeDatagrams implements DatagramSocket {
   #waiting: [Uint8Array, SocketAddress][] = [];
   #closed = false;
 
-  constructor(handler: DatagramHandler, type: "udp4" | "udp6" = "udp4") {
+  constructor(handler: DatagramHandler, type: "udp4" | "udp6") {
     this.#handler = handler;
     this.#socket = createSocket({ type, recvBufferSize: 256 * 1024 });
     this.#socket.on("message", (bytes, { address, port }) => {

@@ -13,7 +13,7 @@ const FEATURES: readonly Feature[] = [
   { flag: "--experimental-wasm-branch-hinting", shipped: [13, 7] },
   { flag: "--experimental-wasm-relaxed-simd", shipped: [11, 4] },
   // Loops are 3 to 20 % faster without. Regions need none: each call of one counts the depth, and a run is short.
-  { flag: "--no-wasm-stack-checks", shipped: [12, 5] },
+  { flag: "--no-wasm-stack-checks", shipped: [14, 7] },
 ];
 
 /** The oldest V8 that has all of these flags: Node 20's. */

@@ -8,6 +8,7 @@
 import type { Timing } from "../../backends/timing.ts";
 import { Congestion } from "./congestion.ts";
 import { Ranges } from "./ranges.ts";
+import { Receiver, SCALE } from "./receiver.ts";
 import { ByteRing } from "./ring.ts";
 import { RoundTrip } from "./rtt.ts";
 import {
@@ -21,7 +22,6 @@ import {
   readSynOptions,
   type Segment,
   SYN,
-  sackOption,
   synOptions,
 } from "./segment.ts";
 import { advance, distance } from "./sequence.ts";
@@ -88,11 +88,6 @@ export interface TcpOptions {
 const NO_OPTIONS = new Uint8Array(0);
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Our windows are in units of 32 bytes: up to 2 MiB. */
-const SCALE = 5;
-const LARGEST_LIMIT = 0xffff << SCALE;
-/** Ranges of bytes that came early; what would need more is dropped, and sent again. */
-const MAX_EARLY = 32;
 const MAX_SACKED = 64;
 /** Duplicates that mean a loss (RFC 5681 §3.2). */
 const DUPLICATES = 3;
@@ -151,16 +146,7 @@ export class TcpConnection {
   #retries = 0;
 
   // ---- What is received ------------------------------------------------------------------
-  readonly #in = new ByteRing();
-  #irs = 0;
-  #finished = false;
-  /** Where the peer's FIN is, once it is known. */
-  #finAt: number | undefined;
-  /** The end of the window that the peer was told of. */
-  #edge = 0;
-  readonly #early = new Ranges(MAX_EARLY);
-  /** The start of the range that came last, which is told first. */
-  #latest = 0;
+  readonly #in: Receiver;
   #owesAck = false;
   #isReadable = false;
   #scheduled = false;
@@ -181,6 +167,7 @@ export class TcpConnection {
     this.#wire = options.wire;
     this.#user = options.user;
     this.#limit = options.limit;
+    this.#in = new Receiver(options.limit);
     this.#burst = options.burst ?? (() => 0);
     this.#schedule = options.schedule;
     this.#iss = options.initialSequence >>> 0;
@@ -199,12 +186,12 @@ export class TcpConnection {
 
   /** The peer's bytes, in order. */
   get received(): ByteRing {
-    return this.#in;
+    return this.#in.bytes;
   }
 
   /** Whether all that the peer had to say is in `received`. */
   get ended(): boolean {
-    return this.#finished;
+    return this.#in.finished;
   }
 
   /** How many bytes may be written. */
@@ -214,7 +201,7 @@ export class TcpConnection {
 
   /** The sequence number behind all that was received. */
   get nextSequence(): number {
-    return this.#inSequence(this.#next);
+    return this.#in.sequenceOf(this.#in.next);
   }
 
   // ---- Calls -------------------------------------------------------------------------------
@@ -253,13 +240,11 @@ export class TcpConnection {
 
   /** So many bytes of `received` are done with. */
   consumed(length: number): void {
-    this.#in.release(this.#in.start + length);
+    this.#in.consumed(length);
     if (this.#state === State.Closed) return;
-    if (this.#in.length === 0 && this.#early.list.length === 0) this.#in.rewind();
     // Worth telling if it is a good part of the window, or there was next to none (RFC 9293 §3.8.6.2.2).
-    const gain = this.#newEdge() - this.#edge;
-    if (gain >= Math.min(this.#limit() / 2, 16 * this.#ownMss) || (gain > 0 && this.#edge - this.#next < this.#ownMss))
-      this.#owe();
+    const { gain, edge, next } = this.#in;
+    if (gain >= Math.min(this.#limit() / 2, 16 * this.#ownMss) || (gain > 0 && edge - next < this.#ownMss)) this.#owe();
   }
 
   /** Ends it at once; the user hears no more. */
@@ -267,11 +252,6 @@ export class TcpConnection {
     if (this.#state === State.Closed) return;
     if (this.#state === State.Deferred) this.#transmit(-1, RST | ACK, 0);
     else if (this.#state !== State.SynSent && this.#state !== State.TimeWait) this.#transmit(this.#max, RST | ACK, 0);
-    this.#finish();
-  }
-
-  /** Ends it without a word. */
-  drop(): void {
     this.#finish();
   }
 
@@ -333,16 +313,16 @@ export class TcpConnection {
   /** RFC 9293 §3.10.7.4, with RFC 5961's precautions. */
   #receiveInSequence(segment: Segment): void {
     const { flags } = segment;
-    if (this.#state === State.SynReceived && flags & SYN && segment.sequence === this.#irs) {
+    if (this.#state === State.SynReceived && flags & SYN && segment.sequence === this.#in.firstSequence) {
       if (flags & ACK && segment.acknowledgement === this.#outSequence(0)) this.#establish(segment, segment.window);
       else this.#sendSyn();
       return;
     }
-    const next = this.#next;
-    const start = next + distance(segment.sequence, this.#inSequence(next));
+    const { next, edge } = this.#in;
+    const start = this.#in.positionOf(segment.sequence);
     const length = lengthOf(segment);
     const inside =
-      length === 0 ? start >= next && start <= this.#edge : start < Math.max(this.#edge, next) && start + length > next;
+      length === 0 ? start >= next && start <= edge : start < Math.max(edge, next) && start + length > next;
     if (!inside) {
       if (flags & RST) return;
       if (length > 0) this.#owe();
@@ -435,7 +415,7 @@ export class TcpConnection {
     }
     const finSent = acknowledged > this.#out.end;
     this.#out.release(Math.min(acknowledged, this.#out.end));
-    if (this.#out.length === 0) this.#out.rewind();
+    if (this.#out.length === 0) this.#out.rewind(this.#limit());
     this.#retransmitAt = this.#una < this.#max ? this.#timing.now() + this.#roundTrip.timeout : NEVER;
     if (finSent) this.#finAcknowledged();
     else if (!this.#ending && this.room > 0) this.#user.writable();
@@ -515,51 +495,18 @@ export class TcpConnection {
   }
 
   #receiveText(segment: Segment): void {
-    const { frame, flags } = segment;
     if (this.#state > State.FinWait2) return;
-    const next = this.#next;
-    const first = flags & SYN ? advance(segment.sequence, 1) : segment.sequence;
-    let start = next + distance(first, this.#inSequence(next));
-    let from = segment.payloadAt;
-    let to = segment.end;
-    if (flags & FIN) {
-      const fin = start + (to - from);
-      if (fin >= next && fin <= this.#edge) this.#finAt ??= fin;
+    const text = this.#in.take(segment);
+    if (text === "ordered" || text === "filling") {
+      this.#isReadable = true;
+      this.#owe();
     }
-    if (start < next) {
-      from += next - start;
-      start = next;
-    }
-    to = Math.min(to, from + this.#edge - start);
-    if (from < to) {
-      const end = start + (to - from);
-      if (start === next) {
-        this.#in.put(start, frame.subarray(from, to));
-        this.#advance(end);
-      } else if (this.#early.add(start, end)) {
-        this.#in.put(start, frame.subarray(from, to));
-        this.#latest = start;
-        // At once, and for each: they tell the peer what is missing.
-        this.#acknowledge();
-      }
-    }
-    if (this.#finAt === this.#in.end) this.#receiveFin();
-  }
-
-  /** All is there up to a position, or further, if more came early. */
-  #advance(end: number): void {
-    const [early] = this.#early.list;
-    const fills = early !== undefined;
-    if (early && early.start <= end) end = Math.max(end, early.end);
-    this.#early.release(end);
-    this.#in.extend(end);
-    this.#isReadable = true;
-    this.#owe();
-    if (fills) this.#acknowledge();
+    // At once, and for each: they tell the peer what is missing.
+    if (text === "early" || text === "filling") this.#acknowledge();
+    if (this.#in.takeFin()) this.#receiveFin();
   }
 
   #receiveFin(): void {
-    this.#finished = true;
     this.#isReadable = true;
     this.#owe();
     if (this.#state === State.Established) this.#state = State.CloseWait;
@@ -630,9 +577,9 @@ export class TcpConnection {
       sack: !answers || this.#sack,
     });
     this.#nxt = this.#max = 0;
-    this.#edge = Math.min(this.#limit(), 0xffff);
-    const acknowledgement = answers ? this.#inSequence(0) : 0;
-    this.#wire.send(this.#iss, acknowledgement, answers ? SYN | ACK : SYN, this.#edge, options, this.#out, 0, 0);
+    const acknowledgement = answers ? this.#in.sequenceOf(0) : 0;
+    const flags = answers ? SYN | ACK : SYN;
+    this.#wire.send(this.#iss, acknowledgement, flags, this.#in.firstWindow(), options, this.#out, 0, 0);
     this.#owesAck = false;
     if (this.#retransmitAt === NEVER) this.#retransmitAt = this.#timing.now() + this.#roundTrip.timeout;
     if (this.#retries === 0) {
@@ -648,46 +595,31 @@ export class TcpConnection {
   }
 
   #acknowledge(): void {
-    // The last number that the peer takes (RFC 9293 §3.10.7.4): not beyond its window, though a probe was.
-    this.#transmit(Math.max(this.#una, Math.min(this.#max, this.#una + this.#window)), ACK, 0);
+    // The number that the peer expects: behind all that was sent, but for a probe that it didn't take. Not the
+    // window's end, which may be a little before what was sent: what is told of it is rounded.
+    const isProbed = this.#persists > 0 && this.#max === this.#nxt + 1;
+    this.#transmit(isProbed ? this.#nxt : this.#max, ACK, 0);
   }
 
   #transmit(position: number, flags: number, length: number): void {
     this.#owesAck = false;
-    const next = this.#next;
-    this.#edge = Math.max(this.#edge, this.#newEdge());
-    const scale = this.#scales ? SCALE : 0;
-    const window = Math.min(Math.max(0, this.#edge - next) >>> scale, 0xffff);
-    const options = this.#sackRanges > 0 ? this.#sackOption() : NO_OPTIONS;
+    const told = this.#sack && this.#in.ranges > 0;
     this.#wire.send(
       this.#outSequence(position),
-      this.#inSequence(next),
+      this.nextSequence,
       flags,
-      window,
-      options,
+      this.#in.window(this.#scales),
+      told ? this.#in.sackOption() : NO_OPTIONS,
       this.#out,
       position,
       length,
     );
   }
 
-  /** How many ranges an acknowledgement tells. */
-  get #sackRanges(): number {
-    return this.#sack ? Math.min(this.#early.list.length, 4) : 0;
-  }
-
   /** Payload of the largest segment, with the options that it would have now. */
   get #largest(): number {
-    const ranges = this.#sackRanges;
+    const ranges = this.#sack ? this.#in.ranges : 0;
     return ranges === 0 ? this.#mss : this.#mss - 4 - 8 * ranges;
-  }
-
-  /** The range that came last, then others (RFC 2018 §4). */
-  #sackOption(): Uint8Array {
-    const list = [...this.#early.list];
-    const latest = list.findIndex(({ start, end }) => this.#latest >= start && this.#latest < end);
-    if (latest > 0) list.unshift(...list.splice(latest, 1));
-    return sackOption(list.slice(0, 4).flatMap(({ start, end }) => [this.#inSequence(start), this.#inSequence(end)]));
   }
 
   // ---- Time --------------------------------------------------------------------------------
@@ -775,7 +707,7 @@ export class TcpConnection {
 
   #takeSyn(segment: Segment): void {
     const { mss, scale, sack } = readSynOptions(segment);
-    this.#irs = segment.sequence;
+    this.#in.begin(segment.sequence);
     // As small as IPv4's smallest datagram allows (RFC 6691), so that a segment carries something.
     this.#mss = Math.max(64, Math.min(mss, this.#ownMss));
     this.#scales = scale !== undefined;
@@ -799,22 +731,8 @@ export class TcpConnection {
     this.#output();
   }
 
-  /** The position that is expected next: behind the peer's FIN, if it came. */
-  get #next(): number {
-    return this.#in.end + (this.#finished ? 1 : 0);
-  }
-
-  /** The window's end, if it were told now. */
-  #newEdge(): number {
-    return this.#in.start + Math.min(this.#limit(), LARGEST_LIMIT);
-  }
-
   #outSequence(position: number): number {
     return advance(this.#iss, position + 1);
-  }
-
-  #inSequence(position: number): number {
-    return advance(this.#irs, position + 1);
   }
 
   /** An acknowledgement is due, with whatever else goes. */
@@ -849,7 +767,7 @@ export class TcpConnection {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     this.#out.clear();
-    this.#early.clear();
+    this.#in.clear();
     this.#isReadable = this.#owesAck = false;
   }
 }

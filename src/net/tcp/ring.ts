@@ -71,9 +71,13 @@ export class ByteRing {
     this.#start = position;
   }
 
-  /** While nothing is kept: the next bytes go to the ring's beginning, which is in the processor's caches. */
-  rewind(): void {
+  /**
+   * While nothing is kept: the next bytes go to the ring's beginning, which is in the processor's caches.
+   * @param largest a ring that is larger is given up
+   */
+  rewind(largest: number): void {
     this.#origin = this.#start;
+    if (this.#bytes.length > largest) this.#bytes = NOTHING;
   }
 
   /** Forgets all, and the ring itself. */

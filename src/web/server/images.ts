@@ -18,19 +18,22 @@ export interface ImageEntry {
   readonly description: string;
 }
 
+/** Made in seconds, from a few packages; others only when they are named. */
+const DEFAULT = "debian";
+
 /** What is found below the folder of images. */
 export type ImageFiles = ReadonlyMap<string, Served>;
 
 /**
  * Provisions images and lays them out for pages.
- * @param names default: all that there are
+ * @param names default: all that are here, and the one that everything else can do without
  * @throws ImageError
  */
 export async function servedImages(options: ProvisionOptions, names?: readonly string[]): Promise<ImageFiles> {
   const files = new Map<string, Served>();
   const entries: ImageEntry[] = [];
-  for (const { name, description } of await listImages(options)) {
-    if (names && !names.includes(name)) continue;
+  for (const { name, description, ready } of await listImages(options)) {
+    if (names ? !names.includes(name) : !ready && name !== DEFAULT) continue;
     const image = await provision(name, options);
     if (image.kind === "firmware") continue; // nothing to boot by itself
     const { record, parts } = await layOut(image);
@@ -55,5 +58,6 @@ async function layOut(
   if (image.kind === "elf") return { record: { bios: "none", kernel: await part(image.path), memory }, parts };
   const kernel = await part(image.kernel);
   const initrd = await part(image.initrd);
-  return { record: { kernel, initrd, append: image.append, memory }, parts };
+  const disks = image.kind === "disk" ? [{ file: (await part(image.disk)).file, format: "qcow2" as const }] : [];
+  return { record: { kernel, initrd, disks, append: image.append, memory }, parts };
 }

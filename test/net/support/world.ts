@@ -105,7 +105,7 @@ export class World implements Sockets {
     throw new Error("not asked for");
   }
 
-  datagrams(handler: DatagramHandler): FakeDatagrams {
+  datagrams(_version: 4 | 6, handler: DatagramHandler): FakeDatagrams {
     const socket = new FakeDatagrams(40_000 + this.sockets.length, handler);
     this.sockets.push(socket);
     return socket;

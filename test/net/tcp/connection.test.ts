@@ -199,6 +199,16 @@ describe("sending", () => {
     expect(script.takeSent()).toEqual([". 1+1000 ack 1", ". 1001+1000 ack 1", "P. 2001+1000 ack 1"]);
   });
 
+  test("an acknowledgement has the number behind all that was sent, also where the window has become smaller", () => {
+    const script = Scripted.established();
+    script.receive(".", { window: 2000 });
+    script.connection.write(new Uint8Array(2000));
+    script.receive(".", { ack: 1001, window: 980 });
+    script.takeSent();
+    script.receive(".", { ack: 1001, window: 980, data: 10 });
+    expect(script.takeSent()).toEqual([". 2001 ack 11"]);
+  });
+
   test("a probe that is taken counts", () => {
     const script = Scripted.established();
     script.receive(".", { ack: 1, window: 0 });

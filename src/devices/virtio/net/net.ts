@@ -1,51 +1,58 @@
 /**
- * virtio network device (VIRTIO 1.2 §5.1): one pair of queues, and frames that
- * are whole. What arrives comes by the input door and waits there until the
- * guest has buffers; what the guest sends goes to the link at once.
+ * virtio network device (VIRTIO 1.2 §5.1): one pair of queues. What arrives comes
+ * by the input door and waits there until the guest has buffers; what the guest
+ * sends goes to the link at once.
  */
+import { LARGEST_FRAME, type Link } from "../../../backends/link.ts";
 import { put16 } from "../bytes.ts";
 import { type Chain, readFrom, writeTo } from "../chain.ts";
 import { type Step, VirtioDevice } from "../device.ts";
 import type { GuestMemory } from "../guest-memory.ts";
 import type { Apply, Fields, StateReader } from "../state.ts";
+import { finishChecksum, HEADER, isLarge, setBuffers, withHeader } from "./offload.ts";
 
 /** Feature bits (§5.1.3). */
+export const F_CSUM = 1n << 0n;
+export const F_GUEST_CSUM = 1n << 1n;
 export const F_MTU = 1n << 3n;
 export const F_MAC = 1n << 5n;
+export const F_GUEST_TSO4 = 1n << 7n;
+export const F_HOST_TSO4 = 1n << 11n;
 export const F_MRG_RXBUF = 1n << 15n;
 export const F_STATUS = 1n << 16n;
 
 const RECEIVE = 0;
 const TRANSMIT = 1;
 const QUEUE_SIZE = 256;
-/** struct virtio_net_hdr (§5.1.6): flags, type, sizes, then the number of buffers. */
-const HEADER = 12;
-const NUM_BUFFERS = 10;
 /** Of the configuration space. */
 const CONFIG_SIZE = 12;
 const STATUS_LINK_UP = 1;
-/** Bytes that may follow an Ethernet header of 14 bytes and a VLAN tag. */
-export const MTU = 1500;
-export const MAX_FRAME = MTU + 18;
+const MTU = 1500;
+/** With room for a VLAN tag. */
+const MOST = LARGEST_FRAME + 4;
 const MIN_FRAME = 14;
+/** Ethernet's header and the longest packet of IPv4. */
+const MOST_LARGE = MIN_FRAME + 0xffff;
 
 export class NetDevice extends VirtioDevice {
   override readonly name = "net";
   override readonly id = 1;
   readonly #config = new Uint8Array(CONFIG_SIZE);
-  readonly #send: (frame: Uint8Array) => void;
+  readonly #link: Link;
 
   /**
    * @param mac six bytes
-   * @param send takes what the guest sends: whole frames, whose arrays are given away
+   * @param link takes what the guest sends. One that takes large frames is no wire: what comes from it needs no check
    */
-  constructor(memory: GuestMemory, mac: Uint8Array, send: (frame: Uint8Array) => void) {
-    super(memory, F_MAC | F_STATUS | F_MTU | F_MRG_RXBUF, [QUEUE_SIZE, QUEUE_SIZE]);
+  constructor(memory: GuestMemory, mac: Uint8Array, link: Link) {
+    const large = (link.largestFrame ?? 0) >= MOST_LARGE;
+    const offloads = F_CSUM | (large ? F_GUEST_CSUM | F_HOST_TSO4 | F_GUEST_TSO4 : 0n);
+    super(memory, F_MAC | F_STATUS | F_MTU | F_MRG_RXBUF | offloads, [QUEUE_SIZE, QUEUE_SIZE]);
     this.#config.set(mac.subarray(0, 6));
     put16(this.#config, 6, STATUS_LINK_UP);
     put16(this.#config, 8, 1); // pairs of queues
     put16(this.#config, 10, MTU);
-    this.#send = send;
+    this.#link = link;
   }
 
   override config(): Uint8Array {
@@ -55,14 +62,13 @@ export class NetDevice extends VirtioDevice {
   /** A frame that has come through the input door. @returns false: the guest has no room now */
   accept(frame: Uint8Array): boolean {
     const queue = this.queues[RECEIVE]!;
-    if (!this.live || !queue.ready) return true; // nobody listens
-    const merged = this.negotiated(F_MRG_RXBUF);
-    const chains = this.gather(RECEIVE, HEADER + frame.length, merged ? queue.size : 1);
+    if (!this.live || !queue.ready || frame.length > this.#largestArrival) return true; // nobody takes it
+    const packet = withHeader(frame, this.negotiated(F_GUEST_CSUM), MOST);
+    if (!packet) return true;
+    const chains = this.gather(RECEIVE, packet.length, this.negotiated(F_MRG_RXBUF) ? queue.size : 1);
     // A ring that is broken loses what comes, one that is empty holds it back.
     if (!chains) return !this.live;
-    const packet = new Uint8Array(HEADER + frame.length);
-    put16(packet, NUM_BUFFERS, chains.length);
-    packet.set(frame, HEADER);
+    setBuffers(packet, chains.length);
     const lengths: number[] = [];
     let done = 0;
     for (const chain of chains) {
@@ -86,6 +92,11 @@ export class NetDevice extends VirtioDevice {
   protected override service(queue: number): void {
     // Receive buffers are filled when frames come.
     if (queue === TRANSMIT) this.drain(TRANSMIT, (chain) => this.#transmit(chain));
+    else this.#link.largestArrival = this.#largestArrival;
+  }
+
+  protected override deviceReset(): void {
+    this.#link.largestArrival = undefined;
   }
 
   protected override saveDevice(): Fields {
@@ -93,17 +104,28 @@ export class NetDevice extends VirtioDevice {
   }
 
   protected override loadDevice(_state: StateReader): Apply {
-    return () => {};
+    return () => {
+      this.#link.largestArrival = this.#largestArrival;
+    };
+  }
+
+  /** Bytes of the largest frame that the driver takes. */
+  get #largestArrival(): number {
+    return this.negotiated(F_GUEST_TSO4) && this.negotiated(F_GUEST_CSUM) ? MOST_LARGE : MOST;
   }
 
   #transmit(chain: Chain): Step {
     const length = chain.readableLength - HEADER;
     // What is no frame is dropped, as on a wire.
-    if (length < MIN_FRAME || length > MAX_FRAME) return 0;
+    if (length < MIN_FRAME || length > MOST_LARGE) return 0;
+    const header = new Uint8Array(HEADER);
     const frame = new Uint8Array(length);
+    const heard = readFrom(this.memory, chain, 0, header);
+    if (typeof heard === "string") return heard;
     const got = readFrom(this.memory, chain, HEADER, frame);
     if (typeof got === "string") return got;
-    this.#send(frame);
+    const most = this.negotiated(F_HOST_TSO4) && isLarge(header) ? MOST_LARGE : MOST;
+    if (length <= most && finishChecksum(header, frame)) this.#link.submit(frame);
     return 0;
   }
 }

@@ -1,0 +1,275 @@
+/**
+ * Loads and stores: what they find in the TLB. Those of a block that lie at known
+ * distances from one another, as the fields of a frame or a structure do, have one
+ * look into it together, which says that they are all in one page, and aligned.
+ * Where they often aren't, they are translated again, each with a look of its own.
+ */
+
+import {
+  H_JIT_STATUS, JIT_WORK, PAGE_SIZE, ST_MISS, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_OTHER, TLB_STORE,
+} from "../abi";
+import {
+  OP_ADDI, OP_FLD, OP_FLW, OP_FSD, OP_FSW, OP_LB, OP_LBU, OP_LD, OP_LH, OP_LHU, OP_LW, OP_LWU, OP_SB, OP_SD, OP_SH, OP_SW,
+} from "../isa/ops.generated";
+import { shapeOf, WRITES_A } from "../isa/shape.generated";
+import {
+  access, byte, END, get, I32_ADD, I32_AND, I32_LOAD, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c, I64_ADD, I64_AND, I64_LOAD,
+  I64_NE, I64_SHR_U, I64_XOR, i64c, RETURN, seldom, set, tee,
+} from "./emit";
+import {
+  hold, holdNone, holds, L_ENTRY, L_HART, L_HOME, L_LINEAR, L_TEMP, L_TLB, L_VA, LINEARS, noteBudget, pushPc, writeBack, x,
+} from "./parts";
+import { fetch, MAX_BLOCK, op, opA, opB, opImm, opSize } from "./region";
+import { isSplit } from "./split";
+
+// Of each instruction of the block: { i32 what its base register is above that of its group's root, u8 the group or NONE }.
+const PLAN: u32 = JIT_WORK + 0x1_0000;
+const P_GROUP: u32 = 4;
+const P_SIZE: u32 = 8;
+const NONE: u32 = 0xff;
+// Of each root, a register or what one of them was set to: the group that takes more of its accesses, or NONE.
+const OPEN: u32 = PLAN + MAX_BLOCK * P_SIZE; // u8 each
+const ROOTS: u32 = 32 + MAX_BLOCK;
+// Of each register: { u32 root, i32 distance from it }.
+const VALUES: u32 = OPEN + ROOTS;
+// Groups. All places are distances from the root.
+const GROUPS: u32 = VALUES + 32 * 8;
+const G_LOW: u32 = 0; //     i32
+const G_HIGH: u32 = 4; //    i32: behind the last byte
+const G_ALIGNED: u32 = 8; // i32: a place that must be a multiple of the size
+const G_WIDTH: u32 = 12; //  u32: the largest size
+const G_MEMBERS: u32 = 16; // u16
+const G_LOADS: u32 = 18; //  u8
+const G_STORES: u32 = 19; // u8
+const G_APART: u32 = 20; //  u8: each has a look of its own
+const G_SIZE: u32 = 24;
+/** From its first byte to its last a group has no more than so many: the more it has, the more often a page ends among them. */
+const MOST_BYTES: i32 = 512;
+
+let groups: u32 = 0;
+/** The plan of the instruction that is lowered. */
+let current: u32 = PLAN;
+/** The local that says where the access is that `find` was for, and what to add. */
+let local: u32 = 0;
+export let within: u32 = 0;
+
+// @ts-ignore: decorator
+@inline function group(g: u32): u32 { return GROUPS + g * G_SIZE; }
+
+/** How many bytes `op` loads or stores, if that is lowered in line, or 0. */
+function sizeOf(o: u16): u32 {
+  switch (<i32>o) {
+    case OP_LB: case OP_LBU: case OP_SB: return 1;
+    case OP_LH: case OP_LHU: case OP_SH: return 2;
+    case OP_LW: case OP_LWU: case OP_SW: case OP_FLW: case OP_FSW: return 4;
+    case OP_LD: case OP_SD: case OP_FLD: case OP_FSD: return 8;
+    default: return 0;
+  }
+}
+
+function stores(o: u16): bool {
+  return o == OP_SB || o == OP_SH || o == OP_SW || o == OP_SD || o == OP_FSW || o == OP_FSD;
+}
+
+/**
+ * Finds the groups of a block.
+ * @param page   linear address of the guest's page
+ * @param slots  its micro-ops
+ * @param start  the block's offset in the page
+ * @param count  its instructions
+ */
+export function planAccesses(page: u32, slots: u32, start: u32, count: u32): void {
+  groups = 0;
+  holdNone();
+  memory.fill(OPEN, <u8>NONE, ROOTS);
+  for (let r: u32 = 0; r < 32; r++) store<u64>(VALUES + r * 8, r);
+  let roots: u32 = 32;
+  let at = start;
+  for (let i: u32 = 0; i < count; i++) {
+    fetch(page, at);
+    const p = PLAN + i * P_SIZE;
+    store<u8>(p, <u8>NONE, P_GROUP);
+    const size = sizeOf(op);
+    if (size && opB) {
+      const from = load<i32>(VALUES + opB * 8, 4);
+      const joined = join(load<u32>(VALUES + opB * 8), from + opImm, size);
+      store<i32>(p, from);
+      store<u8>(p, <u8>joined, P_GROUP);
+      const g = group(joined);
+      if (isSplit(slots + (at << 2))) store<u8>(g, 1, G_APART);
+      if (stores(op)) store<u8>(g, 1, G_STORES);
+      else store<u8>(g, 1, G_LOADS);
+    }
+    if (shapeOf(op) & WRITES_A && opA < 32 && opA) {
+      const value = VALUES + opA * 8;
+      if (op == OP_ADDI && opB) {
+        store<u32>(value, load<u32>(VALUES + opB * 8));
+        store<i32>(value, load<i32>(VALUES + opB * 8, 4) + opImm, 4);
+      } else {
+        store<u64>(value, roots++);
+      }
+    }
+    at += opSize;
+  }
+}
+
+/** The group of an access to [place, place + size): the root's open one if it can be, or else a new one. */
+function join(root: u32, place: i32, size: u32): u32 {
+  const open = <u32>load<u8>(OPEN + root);
+  if (open != NONE && extend(group(open), place, size)) return open;
+  const g = group(groups);
+  store<i32>(g, place, G_LOW);
+  store<i32>(g, place + <i32>size, G_HIGH);
+  store<i32>(g, place, G_ALIGNED);
+  store<u32>(g, size, G_WIDTH);
+  store<u64>(g, 1, G_MEMBERS);
+  store<u8>(OPEN + root, <u8>groups);
+  return groups++;
+}
+
+function extend(g: u32, place: i32, size: u32): bool {
+  const width = load<u32>(g, G_WIDTH);
+  const low = min(load<i32>(g, G_LOW), place);
+  const high = max(load<i32>(g, G_HIGH), place + <i32>size);
+  const smaller = size < width ? size : width;
+  if (high - low > MOST_BYTES || (place - load<i32>(g, G_ALIGNED)) & (smaller - 1)) return false;
+  store<i32>(g, low, G_LOW);
+  store<i32>(g, high, G_HIGH);
+  if (size > width) {
+    store<i32>(g, place, G_ALIGNED);
+    store<u32>(g, size, G_WIDTH);
+  }
+  store<u16>(g, load<u16>(g, G_MEMBERS) + 1, G_MEMBERS);
+  return true;
+}
+
+/** The instruction that is lowered next is the block's i-th. */
+export function atAccess(i: u32): void {
+  current = PLAN + i * P_SIZE;
+}
+
+/**
+ * Sees to it that `linear` can push where the access of this instruction is: leaves
+ * for the interpreter, which finds the page, if the TLB doesn't know it.
+ */
+export function find(size: u32, offset: i32): void {
+  const planned = <u32>load<u8>(current, P_GROUP);
+  const isStore = stores(op);
+  const g = group(planned);
+  if (planned == NONE || load<u16>(g, G_MEMBERS) == 1 || load<u8>(g, G_APART)) {
+    within = 0;
+    local = L_LINEAR + LINEARS - 1;
+    look(opImm, 0, size, !isStore, isStore, offset);
+    return;
+  }
+  const width = load<u32>(g, G_WIDTH);
+  const low = load<i32>(g, G_LOW);
+  // The first unit of the widest size, and from there to the last one.
+  const first = low - ((low - load<i32>(g, G_ALIGNED)) & (width - 1));
+  const span = (load<i32>(g, G_HIGH) - 1 - first) & ~(width - 1);
+  const from = load<i32>(current);
+  const holder = planned % (LINEARS - 1);
+  within = from + opImm - first;
+  local = L_LINEAR + holder;
+  if (holds(holder, planned)) return;
+  look(first - from, span, width, load<u8>(g, G_LOADS) != 0, load<u8>(g, G_STORES) != 0, offset);
+  hold(holder, planned);
+}
+
+/** Pushes the linear address that `within` counts from. */
+export function linear(): void {
+  get(local);
+}
+
+/**
+ * Looks [x[opB] + from, + span + width) up and sets the local. Pages next to each
+ * other never have the same place, so one compare with the last unit's page, where
+ * the first's would be, tells that there is one page and that the TLB knows it.
+ */
+function look(from: i32, span: i32, width: u32, loads: bool, isStore: bool, offset: i32): void {
+  x(opB);
+  if (from) {
+    i64c(from);
+    byte(I64_ADD);
+  }
+  tee(L_VA);
+  if (span) {
+    i64c(span);
+    byte(I64_ADD);
+  }
+  i64c(<i64>(~<u64>(PAGE_SIZE - 1) | (width - 1)));
+  byte(I64_AND);
+  set(L_TEMP);
+  get(L_VA);
+  i64c(12 - TLB_ENTRY_BITS);
+  byte(I64_SHR_U);
+  byte(I32_WRAP);
+  i32c((TLB_ENTRIES - 1) << TLB_ENTRY_BITS);
+  byte(I32_AND);
+  get(L_TLB);
+  byte(I32_ADD);
+  tee(L_ENTRY);
+  set(L_HOME);
+  if (loads) compareTag(0, span, offset);
+  if (loads && isStore) {
+    get(L_HOME);
+    set(L_ENTRY);
+  }
+  if (isStore) compareTag(TLB_STORE, span, offset);
+  get(L_VA);
+  byte(I32_WRAP);
+  get(L_ENTRY);
+  access(I32_LOAD, (isStore ? TLB_STORE : 0) + 8);
+  byte(I32_ADD);
+  set(local);
+}
+
+/** Leaves unless L_TEMP is the tag of the entry at L_ENTRY, or of the other one that the page may have: L_ENTRY is that one then. */
+function compareTag(bank: u32, span: i32, offset: i32): void {
+  get(L_TEMP);
+  get(L_ENTRY);
+  access(I64_LOAD, bank);
+  byte(I64_NE);
+  seldom();
+  get(L_ENTRY);
+  get(L_TLB);
+  byte(I32_SUB);
+  i32c(TLB_OTHER);
+  byte(I32_XOR);
+  get(L_TLB);
+  byte(I32_ADD);
+  set(L_ENTRY);
+  get(L_TEMP);
+  get(L_ENTRY);
+  access(I64_LOAD, bank);
+  byte(I64_NE);
+  seldom();
+  leaveMissed(span, offset);
+  byte(END);
+  byte(END);
+}
+
+/** Leaves for the interpreter to execute this instruction, and to go on behind it; says whether a page ends in the span. */
+function leaveMissed(span: i32, offset: i32): void {
+  writeBack(~0);
+  noteBudget();
+  get(L_HART);
+  i32c(ST_MISS);
+  if (span) {
+    // ST_SPLIT is one more: bit 12 differs in pages next to each other.
+    get(L_VA);
+    get(L_VA);
+    i64c(span);
+    byte(I64_ADD);
+    byte(I64_XOR);
+    i64c(12);
+    byte(I64_SHR_U);
+    i64c(1);
+    byte(I64_AND);
+    byte(I32_WRAP);
+    byte(I32_ADD);
+  }
+  access(I32_STORE, H_JIT_STATUS);
+  pushPc(offset | 1);
+  byte(RETURN);
+}
