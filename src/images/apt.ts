@@ -32,8 +32,11 @@ export interface Planned {
 /** Packages downloaded and checked: their files by the package's name. */
 export type Downloaded = ReadonlyMap<string, string>;
 
-/** Of an installation that is only worked out, or downloaded. `?essential` are the packages marked so (apt-patterns(7)). */
-const INSTALL = ["--yes", "--no-install-recommends", "?essential"];
+/**
+ * Of an installation that is only worked out, or downloaded. What is essential, and
+ * what is required without being so (login, say), as apt-patterns(7) selects them.
+ */
+const INSTALL = ["--yes", "--no-install-recommends", "?essential", "?priority(required)"];
 
 /** Says how far a step is, in bytes; `total` is 0 when it isn't known. */
 export type ByteProgress = (done: number, total: number) => void;
@@ -175,7 +178,7 @@ export class Apt {
 
   /**
    * The packages that an empty system needs for these: they, what they depend on
-   * and what is essential, without what is merely recommended; by name.
+   * and what every system has, without what is merely recommended; by name.
    */
   async planInstall(packages: readonly string[]): Promise<Planned[]> {
     const text = await this.#run("apt-get", ["install", "--print-uris", ...INSTALL, ...packages]);
