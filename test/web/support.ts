@@ -84,7 +84,7 @@ let images: Promise<ImageFiles> | undefined;
 
 /** Serves the module at /wardian/, the page at /page/, images at /images/. */
 export async function site({ isolated = true, files = {}, index = MODULE_PAGE }: SiteOptions = {}): Promise<Site> {
-  images ??= servedImages({});
+  images ??= servedImages({}, ["debian", "hello", "selftest"]);
   const found = await images;
   const folders = [folderAt("/wardian/", `${root}dist/browser`), folderAt("/page/", `${root}dist/web`)];
   const find = (path: string): Served | undefined => {

@@ -34,7 +34,14 @@ export async function servedImages(options: ProvisionOptions, names?: readonly s
   const entries: ImageEntry[] = [];
   for (const { name, description, ready } of await listImages(options)) {
     if (names ? !names.includes(name) : !ready && name !== DEFAULT) continue;
-    const image = await provision(name, options);
+    // What the cache has may be of another version's recipe; only what was named is worth making anew.
+    const wanted = names !== undefined || name === DEFAULT;
+    const image = await provision(name, wanted ? options : { ...options, signal: AbortSignal.abort() }).catch(
+      (error: unknown) => {
+        if (wanted) throw error;
+      },
+    );
+    if (!image) continue;
     if (image.kind === "firmware") continue; // nothing to boot by itself
     const { record, parts } = await layOut(image);
     for (const [file, path] of parts) files.set(`${name}/${file}`, { file: path });

@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { StepProgress } from "../../cli/progress.ts";
 import { ImageError } from "../../images/index.ts";
+import { diskBuilder } from "../../node/builder.ts";
+import { Machine } from "../../node.ts";
 import { servedImages } from "./images.ts";
 import { folderAt, staticServer } from "./static.ts";
 
@@ -28,6 +30,7 @@ async function serve(names: string[], options: Options): Promise<void> {
   const provisioning = {
     ...(cacheDir !== undefined && { cacheDir }),
     ...(mirror !== undefined && { mirror }),
+    builder: diskBuilder((options) => Machine.create(options)),
     progress: progress.update.bind(progress),
   };
   const images = await servedImages(provisioning, names.length > 0 ? names : undefined).finally(() => progress.end());
