@@ -11,7 +11,7 @@
 
 import { stat } from "node:fs/promises";
 import { layoutOf, maxRam } from "./core/core.ts";
-import { type EngineName, engineFault } from "./core/engine.ts";
+import { DEFAULT_ENGINE, type EngineName, engineFault } from "./core/engine.ts";
 import { coreModule } from "./host/node/assets.ts";
 import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
@@ -76,7 +76,7 @@ export interface MachineOptions {
   readonly dtb?: FileSource;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
-  /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
+  /** What executes instructions; "jit" unless told: hot code is compiled to WebAssembly, the rest is interpreted. */
   readonly engine?: EngineName;
   /** Where images are kept, and the Debian mirror they come from. */
   readonly cacheDir?: string;
@@ -150,7 +150,7 @@ export class Machine extends BaseMachine {
 }
 
 /** A JavaScript caller may have given anything. */
-function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
+function engineOf({ engine = DEFAULT_ENGINE }: RestoreOptions): EngineName {
   const fault = engineFault(engine);
   if (fault !== undefined) throw new MachineError(fault);
   return engine;
