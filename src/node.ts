@@ -12,7 +12,7 @@
 import { stat } from "node:fs/promises";
 import type { ShareOptions } from "./backends/files.ts";
 import { layoutOf, maxRam } from "./core/core.ts";
-import { type EngineName, engineFault } from "./core/engine.ts";
+import { DEFAULT_ENGINE, type EngineName, engineFault } from "./core/engine.ts";
 import { coreModule } from "./host/node/assets.ts";
 import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
@@ -136,7 +136,7 @@ export interface MachineOptions {
   readonly persist?: string;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
-  /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
+  /** What executes instructions; "jit" unless told: hot code is compiled to WebAssembly, the rest is interpreted. */
   readonly engine?: EngineName;
   /** With an image that is a disk: public keys, as in authorized_keys(5), with which root may come in by ssh. */
   readonly sshKey?: string;
@@ -230,7 +230,7 @@ export class Machine extends BaseMachine {
 }
 
 /** A JavaScript caller may have given anything. */
-function engineOf({ engine = "interpreter" }: RestoreOptions): EngineName {
+function engineOf({ engine = DEFAULT_ENGINE }: RestoreOptions): EngineName {
   const fault = engineFault(engine);
   if (fault !== undefined) throw new MachineError(fault);
   return engine;

@@ -1,7 +1,8 @@
 /** Execution until something happens: the hot loop, and the handlers that it leaves for. */
 
 import {
-  H_INSTRET, H_INSTRET_END, H_JIT_FROM, H_JIT_N, H_JIT_STATUS, H_PC, H_SCRATCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_MISS, ST_OK, ST_SPLIT, ST_STEP,
+  H_INSTRET, H_INSTRET_END, H_JIT_FROM, H_JIT_N, H_JIT_STATUS, H_PC, H_SCRATCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_MISS,
+  ST_OK, ST_SPLIT, ST_STEP,
 } from "../abi";
 import { setPc } from "../hart/state";
 import { OP_BREAK, OP_CROSS, OP_DECODE, OP_JIT } from "../isa/ops.generated";

@@ -11,28 +11,30 @@
  */
 
 import {
-  H_JIT_FROM, H_JIT_N, H_TLB_FETCH, JIT_BODIES, JIT_BUFFER, JIT_BUFFER_SIZE, JIT_HINTS, JIT_WORK, JIT_WORK_SIZE, ST_STEP, TLB_FETCH,
+  H_JIT_FROM, H_JIT_N, H_TLB_FETCH, JIT_BODIES, JIT_BUFFER, JIT_BUFFER_SIZE, JIT_HINTS, JIT_WORK, JIT_WORK_SIZE, ST_STEP,
+  TLB_FETCH,
 } from "../abi";
 import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
-  access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor, hintsStart,
-  I32, I32_ADD, I32_AND, I32_EQ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_STORE, I32_WRAP, i32c, I64, I64_ADD, I64_AND,
-  I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_SUB, i64c, IF, LOOP, RETURN, returnCallIndirect, seldom, set,
-  size, sized, tee, unsigned, VOID,
+  access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
+  hintsStart, I32, I32_ADD, I32_AND, I32_EQ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_STORE, I32_WRAP, i32c,
+  I64, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_SUB, i64c, IF, LOOP, RETURN,
+  returnCallIndirect, seldom, set, size, sized, tee, unsigned, VOID,
 } from "./emit";
 import { atAccess, planAccesses } from "./accesses";
 import { jumpKnown } from "./jumps";
 import { lower } from "./lower";
 import {
-  COPIES, declareFloats, dirty, fillAll, floatGroups, flush, forgetFresh, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH, L_ENTRY, L_GOAL, L_HART, L_PAGE,
-  L_TEMP, LINEARS, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready, retire, settle, setX, SINK, T_REGION,
-  fetchOffset, widen, words, writeBack, x,
+  COPIES, declareFloats, dirty, fillAll, floatGroups, flush, forgetFresh, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH,
+  L_ENTRY, L_GOAL, L_HART, L_PAGE, L_TEMP, LINEARS, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready,
+  retire, settle, setX, SINK, T_REGION, fetchOffset, widen, words, writeBack, x,
 } from "./parts";
 import {
   callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL,
-  KIND_CALLR, KIND_CASE, KIND_FALL, KIND_JALR, KIND_LESS, KIND_RETURN, KIND_STOP, KIND_SWITCH, kindOf, liveAt, loopRounds, loopWrites, op, opA, opB, opImm, opSize,
-  ordered, orderedCount, pathOf, readyAt, rpoOf, setKnown, startOf, stateBelow, stops, wordsAfter, wordsAt,
+  KIND_CALLR, KIND_CASE, KIND_FALL, KIND_JALR, KIND_LESS, KIND_RETURN, KIND_STOP, KIND_SWITCH, kindOf, liveAt, loopRounds,
+  loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf, setKnown, startOf, stateBelow, stops,
+  wordsAfter, wordsAt,
 } from "./region";
 import { forgetShifts } from "./shifts";
 

@@ -8,8 +8,8 @@
  */
 
 import {
-  FRAME_CODE, PAGE_BITS, PAGE_SIZE, RAM, UOP_HEADER, UOP_PAGE, UOP_PAGES, UOP_POOL, UOP_SLOTS, UOP_STRIDE, CODE_OF,
-  DEV_MACHINE, M_JIT_LOST, M_UOP_NEXT, UOP_DROPS, UOP_GENERATION, UOP_REGIONS,
+  FRAME_CODE, PAGE_SIZE, UOP_HEADER, UOP_PAGE, UOP_PAGES, UOP_POOL, UOP_SLOTS, UOP_STRIDE, CODE_OF, DEV_MACHINE, M_JIT_LOST,
+  M_UOP_NEXT, UOP_DROPS, UOP_GENERATION, UOP_REGIONS,
 } from "../abi";
 import { codeOf, frameOf, pageAt, pageCount, pageNumber } from "../bus/ram";
 import { unfused } from "../isa/fusion.generated";

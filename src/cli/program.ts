@@ -3,7 +3,7 @@
 import { Command, type CommanderError, Option } from "commander";
 import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
-import { ENGINES, type EngineName } from "../core/engine.ts";
+import { DEFAULT_ENGINE, ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
 import type { ConsoleName } from "../machine/cell.ts";
 import { type DiskActions, diskCommands } from "./disk-program.ts";
@@ -278,7 +278,10 @@ function runOptions(): Option[] {
     text("--stats <FILE>", "write statistics as JSON at the end; - is stdout"),
     text("--log <FILE>", "write events and console lines with the seconds since the start"),
     text("--trace <FILE>", "write a line for each instruction"),
-    new Option("--engine <NAME>", `what executes instructions: ${ENGINES.join(", ")}`).argParser(parseEngine),
+    new Option(
+      "--engine <NAME>",
+      `what executes instructions: ${ENGINES.join(", ")}; ${DEFAULT_ENGINE} unless told`,
+    ).argParser(parseEngine),
     new Option("--gdb <PORT>", "listen for GDB at this port of 127.0.0.1; 0 takes any")
       .argParser(parsePort)
       .conflicts("trace"),

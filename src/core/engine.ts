@@ -6,6 +6,9 @@
 export const ENGINES = ["interpreter", "jit", "both"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
+/** Of machines whose users choose none. */
+export const DEFAULT_ENGINE: EngineName = "jit";
+
 /** Says what is wrong with a name of an engine, or undefined when nothing is. */
 export function engineFault(name: string): string | undefined {
   if ((ENGINES as readonly string[]).includes(name)) return undefined;

@@ -7,7 +7,7 @@
 import type { Entropy } from "../backends/entropy.ts";
 import type { HostCalls } from "../core/calls.ts";
 import { Core } from "../core/core.ts";
-import type { EngineName } from "../core/engine.ts";
+import { DEFAULT_ENGINE, type EngineName } from "../core/engine.ts";
 import { type Compile, compileLater, compileNow } from "../core/jit.ts";
 import { coreDevices } from "../devices/core-devices.ts";
 import type { Device } from "../devices/device.ts";
@@ -164,7 +164,7 @@ export class Cell {
         counted: options.deterministic,
         tick: INSTRUCTIONS_PER_TICK,
         flash: options.flash ?? false,
-        engine: options.engine ?? "interpreter",
+        engine: options.engine ?? DEFAULT_ENGINE,
         compile: host.compile ?? (options.deterministic ? compileNow : compileLater),
       },
       {

@@ -75,7 +75,7 @@ export async function run(
     const log = await create(flags.log, "log");
     const trace = await create(flags.trace, "trace");
     const stats = flags.stats === "-" ? process.stdout : await create(flags.stats, "statistics file");
-    if (flags.engine === "jit") tuneV8();
+    if (flags.engine !== "interpreter") tuneV8();
     const machine = await make(trace);
     if (flags.dumpDtb !== undefined) {
       await machine.stop();
