@@ -82,8 +82,8 @@ export interface VmActions {
   removeVms(names: string[], flags: PlaceFlags & { force?: boolean }): Promise<number>;
 }
 
-/** Of boot's options those that a VM doesn't have, with its own disk and NVRAM and real time, and one that means more. */
-const NOT_OF_VMS = ["deterministic", "nvram", "persist", "sshKey"];
+/** Of boot's options those that a VM doesn't have, or not yet, and one that means more there. */
+const NOT_OF_VMS = ["console", "deterministic", "nvram", "persist", "share", "sshKey"];
 /** How long a guest may take to power off, ms. */
 const POWER_OFF = 30_000;
 
