@@ -82,7 +82,7 @@ export interface VmActions {
   removeVms(names: string[], flags: PlaceFlags & { force?: boolean }): Promise<number>;
 }
 
-/** Of boot's options those that a VM doesn't have: it keeps its own NVRAM, and real time. */
+/** Of boot's options those that a VM doesn't have, or not yet, and one that means more there. */
 const NOT_OF_VMS = ["console", "deterministic", "nvram", "persist", "share", "sshKey"];
 /** How long a guest may take to power off, ms. */
 const POWER_OFF = 30_000;

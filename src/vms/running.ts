@@ -173,9 +173,10 @@ export class RunningVm {
     for (const show of this.#watchers) show(bytes);
   }
 
-  /** Tells the guest its terminal's size: a serial line can't, so its agent does. */
+  /** Tells the guest its terminal's size: a virtio console does by itself; for a serial line the agent sets it. */
   #resize(size = this.#size): void {
     this.#size = size;
+    if (size) this.#machine.console.resize(size.columns, size.rows);
     if (!size || !this.#agent || this.#resizing) return;
     this.#resizing = true;
     const set = `stty rows ${size.rows} cols ${size.columns} </dev/console || stty rows ${size.rows} cols ${size.columns} </dev/ttyS0`;
