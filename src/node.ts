@@ -34,6 +34,7 @@ import {
   pull as pullImage,
 } from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
+import { CONSOLES, type ConsoleName } from "./machine/cell.ts";
 import { isElf } from "./machine/elf.ts";
 import { diskBuilder } from "./node/builder.ts";
 import { baseOf, createOver } from "./node/persist.ts";
@@ -83,7 +84,7 @@ export {
   removeImage,
 } from "./images/index.ts";
 export { BootError } from "./machine/boot.ts";
-export type { CellCounters } from "./machine/cell.ts";
+export { type CellCounters, CONSOLES, type ConsoleName } from "./machine/cell.ts";
 export type { CpuProfile, GuestProfile } from "./profile/profile.ts";
 export type { RegionRecord } from "./profile/recorder.ts";
 export { SnapshotError } from "./snapshot/format.ts";
@@ -117,6 +118,11 @@ export interface MachineOptions {
   readonly nvram?: string;
   /** What `nvram` holds when it is made, such as EDK2's RISCV_VIRT_VARS.fd; blank by default. */
   readonly nvramTemplate?: FileSource;
+  /**
+   * Where the console is: "serial" (a UART, the default), or "virtio": a terminal that knows its size (Linux: hvc0,
+   * which an image's kernel is told to use). The UART's output is shown all the same.
+   */
+  readonly console?: ConsoleName;
   /** Disks, in the guest's order; it finds the first as /dev/vda. */
   readonly disks?: readonly MachineDisk[];
   /** Default: "none"; of an image that is a disk, a user-mode network. */
@@ -175,7 +181,10 @@ export class Machine extends BaseMachine {
     const profiled = options.profiled ?? false;
     if (profiled && engine === "both") throw new MachineError("The engine both can't be profiled; choose another.");
     const flash = plan.flash !== undefined;
-    const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash };
+    const { console = "serial" } = options;
+    if (!CONSOLES.includes(console))
+      throw new MachineError(`There is no console ${console}; choose ${CONSOLES.join(" or ")}.`);
+    const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash, console };
     const spec = { ...made, ...joined(attached) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
@@ -257,7 +266,8 @@ async function sources(options: MachineOptions): Promise<{
       : named;
   const kernel = options.kernel === undefined ? image.kernel : options.kernel;
   const initrd = options.initrd === undefined ? image.initrd : options.initrd;
-  const append = [image.append, options.append].filter((text) => text !== undefined).join(" ");
+  const terminal = options.console === "virtio" && image.append !== undefined ? "console=hvc0" : undefined;
+  const append = [image.append, terminal, options.append].filter((text) => text !== undefined).join(" ");
   const program = options.bios === undefined && image.bios === undefined;
   const kernelBytes = kernel === undefined ? undefined : await readSource(kernel, "kernel");
   // An ELF that isn't one of our images' is a bare-metal program unless told otherwise.

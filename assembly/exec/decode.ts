@@ -47,6 +47,15 @@ export function decodeAlone(h: usize, raw: u32, offset: u32): void {
   write(h + H_SCRATCH, (raw & 3) != 3 ? decode16(raw & 0xffff) : decode32(raw), offset, false);
 }
 
+/** The same with the instruction at an offset of the page with these slots. @returns its size, or 0: it crosses pages */
+export function decodeEntry(h: usize, slots: u32, offset: u32): u32 {
+  const at = pageAt(slotsNumber(slots)) + offset;
+  const isShort = (load<u16>(at) & 3) != 3;
+  if (!isShort && offset > PAGE_SIZE - 4) return 0;
+  decodeAlone(h, isShort ? load<u16>(at) : load<u32>(at), offset);
+  return isShort ? 2 : 4;
+}
+
 /**
  * Turns the decoder's answer into a slot. What depends on the pc is made relative
  * to the page: branches become a distance in micro-ops or, when they leave the

@@ -1,7 +1,7 @@
 /** Execution until something happens: the hot loop, and the handlers that it leaves for. */
 
 import {
-  H_INSTRET, H_INSTRET_END, H_JIT_FROM, H_JIT_N, H_JIT_STATUS, H_PC, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_MISS, ST_OK, ST_SPLIT, ST_STEP,
+  H_INSTRET, H_INSTRET_END, H_JIT_FROM, H_JIT_N, H_JIT_STATUS, H_PC, H_SCRATCH, HANDLERS, ST_BUDGET, ST_EVENT, ST_JUMP, ST_MISS, ST_OK, ST_SPLIT, ST_STEP,
 } from "../abi";
 import { setPc } from "../hart/state";
 import { OP_BREAK, OP_CROSS, OP_DECODE, OP_JIT } from "../isa/ops.generated";
@@ -10,7 +10,7 @@ import { fetchHit } from "../mmu/tlb";
 import { noteJump } from "../jit/jumps";
 import { heat } from "../jit/profile";
 import { noteSplit } from "../jit/split";
-import { decodeSlot } from "./decode";
+import { decodeEntry, decodeSlot } from "./decode";
 import { interpret, isCalled } from "./dispatch.generated";
 import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
 
@@ -79,6 +79,19 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
             u = page + ((<usize>target & 4094) << 2);
             if (st == ST_SPLIT) noteSplit(h, <u32>page, <u32>u);
             if (load<u16>(u) != OP_JIT) continue;
+            // It is its region's first: polling a device by a loop is like this, every time.
+            const size = n ? decodeEntry(h, <u32>page, <u32>target & 4094) : 0;
+            if (size) {
+              n--;
+              const alone = h + H_SCRATCH;
+              const did = call_indirect<i32>(load<u32>(HANDLERS + (<u32>load<u16>(alone) << 2)) >> 1, h, alone, n);
+              if (did == ST_OK || did == ST_EVENT) u += size << 2;
+              else if (did != ST_JUMP) n++;
+              if (did == ST_OK) continue;
+              if (did != ST_JUMP) setPc(h, vbase + ((u - page) >> 2));
+              store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);
+              return did;
+            }
           }
         }
         store<u64>(h, load<u64>(h, H_INSTRET_END) - n, H_INSTRET);

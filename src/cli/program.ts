@@ -5,6 +5,7 @@ import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
+import type { ConsoleName } from "../machine/cell.ts";
 import { type DiskActions, diskCommands } from "./disk-program.ts";
 import { CliError } from "./exit.ts";
 import {
@@ -48,6 +49,7 @@ export interface BootFlags {
   readonly deterministic?: boolean;
   readonly engine?: EngineName;
   readonly mirror?: string;
+  readonly console?: ConsoleName;
   readonly disk?: readonly MachineDisk[];
   /** Of the machine's flash. */
   readonly flash?: string;
@@ -220,6 +222,10 @@ function machineOptions(): Option[] {
     new Option("--memory <SIZE>", "guest RAM such as 512M or 2G; a plain number is MiB").argParser(parseMemory),
     new Option("--harts <N>", `number of harts, 1 to ${MAX_HARTS}`).argParser(parseHarts),
     text("--dtb <FILE>", "device tree to use in place of the machine's own"),
+    new Option("--console <KIND>", "serial, or virtio: a terminal that knows its size (hvc0)").choices([
+      "serial",
+      "virtio",
+    ]),
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
     text(

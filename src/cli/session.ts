@@ -102,7 +102,9 @@ export class Session {
       if (help) process.stderr.write(ESCAPE_HELP);
       if (quit) this.#end(OK);
     };
+    terminal.onResize = ({ columns, rows }) => machine.console.resize(columns, rows);
     terminal.open();
+    if (terminal.size) machine.console.resize(terminal.size.columns, terminal.size.rows);
   }
 
   /** The status by what the guest does. */

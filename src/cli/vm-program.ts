@@ -83,7 +83,7 @@ export interface VmActions {
 }
 
 /** Of boot's options those that a VM doesn't have: it keeps its own NVRAM, and real time. */
-const NOT_OF_VMS = ["deterministic", "nvram"];
+const NOT_OF_VMS = ["console", "deterministic", "nvram", "persist", "share", "sshKey"];
 /** How long a guest may take to power off, ms. */
 const POWER_OFF = 30_000;
 

@@ -113,6 +113,10 @@ export class Executor {
       if (vm) this.#type(vm, message.bytes);
       return;
     }
+    if (message.type === "resize") {
+      vm?.cell.resizeConsole(message.columns, message.rows);
+      return;
+    }
     if (message.type === "taken") {
       if (vm) this.#taken(vm, message.stream, message.bytes);
       return;

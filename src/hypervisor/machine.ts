@@ -64,6 +64,8 @@ export interface MachineConsole {
    * @throws MachineError when the time is over or the machine ends first
    */
   expect(pattern: RegExp, options?: { timeout?: number }): Promise<RegExpMatchArray>;
+  /** Tells a guest with a virtio console the size of what it is shown on: 1 to 65,535 characters each way. */
+  resize(columns: number, rows: number): void;
   /** Calls back with what the guest writes. A promise makes the guest wait with more. @returns ends it */
   onData(listener: (bytes: Uint8Array) => void | Promise<void>): () => void;
 }
@@ -174,6 +176,12 @@ export class Machine {
       write: (data) => {
         const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data.slice();
         if (this.#state !== "ended") this.#post({ type: "input", vm, bytes });
+      },
+      resize: (columns, rows) => {
+        for (const count of [columns, rows])
+          if (!Number.isInteger(count) || count < 1 || count > 0xffff)
+            throw new MachineError(`A terminal can't have ${count} columns or rows.`);
+        if (this.#state !== "ended") this.#post({ type: "resize", vm, columns, rows });
       },
       expect: (pattern, options) => this.#expect(pattern, options?.timeout),
       onData: (listener) => {

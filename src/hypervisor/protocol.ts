@@ -8,7 +8,7 @@ import type { ShareOptions } from "../backends/files.ts";
 import type { NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
-import type { CellCounters, Exit } from "../machine/cell.ts";
+import type { CellCounters, ConsoleName, Exit } from "../machine/cell.ts";
 import type { TransportName } from "../machine/virtio.ts";
 import type { GuestProfile } from "../profile/profile.ts";
 import type { Snapshot } from "../snapshot/format.ts";
@@ -45,6 +45,7 @@ export interface CellSpec {
   readonly deterministic: boolean;
   readonly traced: boolean;
   readonly engine?: EngineName;
+  readonly console?: ConsoleName;
   readonly disks?: readonly MachineDisk[];
   readonly network?: MachineNetwork | MachinePort;
   readonly shares?: readonly ShareOptions[];
@@ -73,6 +74,8 @@ export type Request =
   /** The cell is dropped, whatever it does. */
   | { readonly type: "stop"; readonly vm: number; readonly call: number }
   | { readonly type: "input"; readonly vm: number; readonly bytes: Uint8Array }
+  /** The console is shown in so many characters. */
+  | { readonly type: "resize"; readonly vm: number; readonly columns: number; readonly rows: number }
   | { readonly type: "exec"; readonly vm: number; readonly call: number; readonly command: string }
   | {
       readonly type: "read";

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ImageError } from "./errors.ts";
 import { run } from "./process.ts";
@@ -23,6 +23,7 @@ export interface Candidate {
 export interface Planned {
   name: string;
   version: string;
+  uri: string;
   /** Its file's name in a download, and its size in bytes. */
   file: string;
   size: number;
@@ -31,8 +32,11 @@ export interface Planned {
 /** Packages downloaded and checked: their files by the package's name. */
 export type Downloaded = ReadonlyMap<string, string>;
 
-/** Of an installation that is only worked out, or downloaded. `?essential` are the packages marked so (apt-patterns(7)). */
-const INSTALL = ["--yes", "--no-install-recommends", "?essential"];
+/**
+ * Of an installation that is only worked out, or downloaded. What is essential, and
+ * what is required without being so (login, say), as apt-patterns(7) selects them.
+ */
+const INSTALL = ["--yes", "--no-install-recommends", "?essential", "?priority(required)"];
 
 /** Says how far a step is, in bytes; `total` is 0 when it isn't known. */
 export type ByteProgress = (done: number, total: number) => void;
@@ -174,16 +178,17 @@ export class Apt {
 
   /**
    * The packages that an empty system needs for these: they, what they depend on
-   * and what is essential, without what is merely recommended; by name.
+   * and what every system has, without what is merely recommended; by name.
    */
   async planInstall(packages: readonly string[]): Promise<Planned[]> {
     const text = await this.#run("apt-get", ["install", "--print-uris", ...INSTALL, ...packages]);
     // 'URI' name_version_architecture.deb size hash; a version's colon is written %3a
-    const planned = [...text.matchAll(/^'[^']*' (([^_\s]+)_([^_\s]+)_[^_\s]+\.deb) (\d+)/gm)].map((match) => ({
-      name: match[2]!,
-      version: match[3]!.replaceAll("%3a", ":"),
-      file: match[1]!,
-      size: Number(match[4]),
+    const planned = [...text.matchAll(/^'([^']*)' (([^_\s]+)_([^_\s]+)_[^_\s]+\.deb) (\d+)/gm)].map((match) => ({
+      uri: match[1]!,
+      name: match[3]!,
+      version: match[4]!.replaceAll("%3a", ":"),
+      file: match[2]!,
+      size: Number(match[5]),
     }));
     return planned.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
@@ -198,6 +203,10 @@ export class Apt {
     const total = planned.reduce((sum, { size }) => sum + size, 0);
     const args = ["install", "--download-only", ...INSTALL, ...packages];
     await this.#watched(archives, total, progress, this.#run("apt-get", args));
+    // Of a mirror on this host apt checks the files where they are; whoever gets these may remove them.
+    for (const { uri, file } of planned) {
+      if (uri.startsWith("file:")) await copyFile(decodeURI(uri.slice("file:".length)), join(archives, file));
+    }
     return new Map(planned.map(({ name, file }) => [name, join(archives, file)]));
   }
 

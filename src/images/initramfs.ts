@@ -57,6 +57,9 @@ export function buildInitramfs(parts: InitramfsParts): Uint8Array {
   entries.push({ kind: "file", path: "bin/busybox", data: parts.busybox, mode: 0o755 });
   for (const applet of applets(parts.busybox)) entries.push({ kind: "link", path: `bin/${applet}`, target: "busybox" });
 
+  if (!parts.files.some(({ path }) => path === "init"))
+    entries.push({ kind: "link", path: "init", target: "bin/init" });
+
   const tables = [
     { path: `${base}/modules.dep`, data: Buffer.from(dependencyTable(parts.modules)) },
     { path: `${base}/modules.alias`, data: Buffer.from(aliasTable(parts.modules)) },

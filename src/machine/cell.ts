@@ -36,7 +36,12 @@ export interface CellOptions {
   readonly flash?: boolean;
   /** Default: the interpreter. */
   readonly engine?: EngineName;
+  /** Where the console is typed at: at the UART, or once the guest has taken it at virtio's terminal. Default: "serial". */
+  readonly console?: ConsoleName;
 }
+
+export const CONSOLES = ["serial", "virtio"] as const;
+export type ConsoleName = (typeof CONSOLES)[number];
 
 /** What a cell needs from its host. */
 export interface CellHost extends Attachments {
@@ -182,6 +187,8 @@ export class Cell {
     this.#virtio = new VirtioDevices(dma, this.door, host, {
       entropy: host.entropy,
       inOrder: options.deterministic,
+      terminal: options.console === "virtio",
+      console: (bytes) => host.console(bytes),
       stalled: (message) => host.stalled?.(message),
       flowing: () => host.flowing?.(),
       setInterrupt: (source, level) => calls.plicSetLine(source, level ? 1 : 0),
@@ -292,6 +299,11 @@ export class Cell {
     this.#virtio.restart();
   }
 
+  /** The terminal at which the console is shown has this size, in characters. */
+  resizeConsole(columns: number, rows: number): void {
+    this.#virtio.resize(columns, rows);
+  }
+
   /** Whether a disk's completion is to be expected. */
   get busy(): boolean {
     return this.#virtio.busy;
@@ -394,6 +406,8 @@ export class Cell {
   #accept(event: InputEvent): boolean | number {
     switch (event.kind) {
       case "terminal": {
+        const typed = this.#virtio.type(event.bytes);
+        if (typed !== undefined) return typed;
         let taken = 0;
         while (taken < event.bytes.length && this.core.calls.uartReceive(event.bytes[taken]!)) taken++;
         return taken;

@@ -41,7 +41,18 @@ export class InputError extends Error {
 
 const MAGIC = [0x57, 0x44, 0x49, 0x4e]; // "WDIN"
 const VERSION = 1;
-const KINDS = ["terminal", "port", "port-credit", "port-open", "entropy", "disk", "packet", "clock", "files"] as const;
+const KINDS = [
+  "terminal",
+  "port",
+  "port-credit",
+  "port-open",
+  "entropy",
+  "disk",
+  "packet",
+  "clock",
+  "files",
+  "port-size",
+] as const;
 
 /** Events in the order in which the guest got them, up to a moment of its run. */
 export class InputLog {
@@ -115,6 +126,11 @@ function writeEvent(out: Writer, event: InputEvent): void {
       out.number(event.port);
       out.byte(event.open ? 1 : 0);
       return;
+    case "port-size":
+      out.number(event.port);
+      out.number(event.columns);
+      out.number(event.rows);
+      return;
     case "disk":
     case "files":
       out.number(event.request);
@@ -134,6 +150,8 @@ function readEvent(from: Reader): InputEvent {
       return { kind, device: from.number(), port: from.number(), count: from.number() };
     case "port-open":
       return { kind, device: from.number(), port: from.number(), open: from.byte() !== 0 };
+    case "port-size":
+      return { kind, device: from.number(), port: from.number(), columns: from.number(), rows: from.number() };
     case "entropy":
     case "packet":
       return { kind, device: from.number(), bytes: from.bytes() };

@@ -9,6 +9,7 @@ import type { Device, DeviceState } from "../devices/device.ts";
 import { ALL_ONES, PCI_DEVICES, PciHost } from "../devices/pci/host.ts";
 import { BlockDevice } from "../devices/virtio/blk/blk.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
+import type { PortInput } from "../devices/virtio/console/port.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { FileSystemDevice } from "../devices/virtio/fs/fs.ts";
 import type { GuestMemory } from "../devices/virtio/guest-memory.ts";
@@ -62,6 +63,10 @@ export interface VirtioHost {
   readonly entropy: Entropy;
   /** The machine stands still while disks and files are busy, and must not see which was faster. */
   readonly inOrder: boolean;
+  /** The console is virtio's terminal, port 0. */
+  readonly terminal: boolean;
+  /** What the guest writes there. */
+  console(bytes: Uint8Array): void;
   /** See DiskPortHost. */
   stalled(message: string): void;
   flowing(): void;
@@ -103,7 +108,9 @@ export class VirtioDevices {
     this.#rng = new EntropyDevice(memory, (length) =>
       host.entropy.submit(length, (bytes) => door.push({ kind: "entropy", device: RNG_SLOT, bytes })),
     );
-    this.console = new ConsoleDevice(memory, AGENT_PORTS, (event) => door.push({ ...event, device: CONSOLE_SLOT }));
+    const send = (event: PortInput) => door.push({ ...event, device: CONSOLE_SLOT });
+    this.console = new ConsoleDevice(memory, AGENT_PORTS, send, host.terminal);
+    this.console.terminal.onData = (bytes) => host.console(bytes);
     const bySlot = new Map<number, VirtioDevice>([
       [RNG_SLOT, this.#rng],
       [CONSOLE_SLOT, this.console],
@@ -226,6 +233,17 @@ export class VirtioDevices {
       default:
         return this.console.accept(event);
     }
+  }
+
+  /** What was typed, if the guest has its console here. @returns how much of it was taken; nothing if it hasn't */
+  type(bytes: Uint8Array): number | undefined {
+    if (!this.console.terminalOpen) return undefined;
+    return Number(this.console.accept({ kind: "port", port: 0, bytes }));
+  }
+
+  /** The terminal's size has changed. */
+  resize(columns: number, rows: number): void {
+    this.#door.push({ kind: "port-size", device: CONSOLE_SLOT, port: 0, columns, rows });
   }
 
   /** As after power-on. */

@@ -4,7 +4,7 @@ import type { EngineName } from "../core/engine.ts";
 import { createQcow2 } from "../disk/qcow2/create.ts";
 import { Qcow2Image } from "../disk/qcow2/image.ts";
 import { NodeBlockFile } from "../host/node/block-file.ts";
-import type { Machine } from "../hypervisor/machine.ts";
+import { type Machine, MachineError } from "../hypervisor/machine.ts";
 import type { BuilderSpec, DiskBuilder } from "../images/index.ts";
 
 /** What of a machine's options is needed. */
@@ -28,9 +28,18 @@ export function diskBuilder(create: (options: Options) => Promise<Machine>): Dis
     },
     async start({ kernel, initrd, append, memory, disks }) {
       const vm = await create({ kernel, initrd, append, memory: `${memory}M`, engine: "jit", disks });
+      // It would stand still until there is room: nobody may be there to make some.
+      const full = new Promise<never>((_, reject) => {
+        vm.on("paused", (message) => reject(new MachineError(message)));
+      });
+      full.catch(() => {});
       await vm.start();
       return {
-        exec: async (command, output, errors) => (await vm.exec(command, { stdout: output, stderr: errors })).status,
+        async exec(command, output, errors) {
+          const ended = vm.exec(command, { stdout: output, stderr: errors });
+          ended.catch(() => {});
+          return (await Promise.race([ended, full])).status;
+        },
         stop: () => vm.stop(),
       };
     },

@@ -81,6 +81,12 @@ export function restoreCell(cell: Cell, snapshot: Snapshot): void {
     else core.bytes.set(page, flashAt(cell) + (number - ramPages) * PAGE);
   }
   core.bytes.set(header.rom, core.calls.romRange(0, core.abi.MROM_SIZE) >>> 0);
+  const names = new Set(cell.devices.map(({ name }) => name));
+  const different = [...Object.keys(header.devices).filter((name) => !names.delete(name)), ...names][0];
+  if (different !== undefined)
+    throw new SnapshotError(
+      `The snapshot and this machine differ by the device ${JSON.stringify(different)}; give it the disks and networks that it had.`,
+    );
   try {
     const machine = machineState(cell);
     machine.load(header.machine);

@@ -195,6 +195,32 @@ test(
   10 * MINUTES,
 );
 
+const SHELL_ON_TERMINAL = `#!/bin/sh
+PATH=/bin
+mount -a
+modprobe -a virtio_mmio
+while [ ! -e /dev/hvc0 ]; do usleep 10000; done
+exec cttyhack sh </dev/hvc0 >/dev/hvc0 2>&1
+`;
+
+test(
+  "a terminal that knows its size",
+  async () => {
+    const vm = await localMachine({}, spec({ console: "virtio" }, SHELL_ON_TERMINAL));
+    vm.console.resize(132, 43);
+    await vm.start();
+    await vm.console.expect(/~ # /, { timeout: PATIENCE });
+    vm.console.write("stty size; echo typed $((6*7))\n");
+    const [, rows, columns] = await vm.console.expect(/\n(\d+) (\d+)\r?\ntyped 42/, { timeout: PATIENCE });
+    expect([rows, columns]).toEqual(["43", "132"]);
+    vm.console.resize(80, 24);
+    vm.console.write("sleep 1; stty size; echo again $((6*8))\n");
+    expect((await vm.console.expect(/\n(\d+ \d+)\r?\nagain 48/, { timeout: PATIENCE }))[1]).toBe("24 80");
+    await vm.stop();
+  },
+  10 * MINUTES,
+);
+
 test(
   "two machines reach each other over a wire, on both transports",
   async () => {
@@ -300,6 +326,10 @@ test(
     await expect(
       localMachine(other, { ...made, boot: undefined, snapshot: decodeSnapshot(snapshot) } as unknown as CellSpec),
     ).rejects.toThrow(/disk of 4194304 bytes/);
+    const { disks: _, ...without } = made;
+    await expect(
+      localMachine({}, { ...without, boot: undefined, snapshot: decodeSnapshot(snapshot) } as unknown as CellSpec),
+    ).rejects.toThrow('differ by the device "pci1"; give it the disks');
     await vm.stop();
     await restored.stop();
   },

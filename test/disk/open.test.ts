@@ -24,7 +24,6 @@ beforeAll(async () => {
     bundle: true,
     platform: "node",
     format: "esm",
-    packages: "external",
   });
 });
 

@@ -159,6 +159,8 @@ export async function fakeMirror(): Promise<FakeMirror> {
     },
   };
   await mirror.kernel("6.12.1-1");
+  await pack("kmod", "34-1", "", { "usr/bin/kmod": Buffer.from("kmod") });
+  await pack("linux-base", "4.12", "", { "etc/linux-base.conf": Buffer.from("") });
   await pack("busybox-static", "1:1.37.0-6", "", { "usr/bin/busybox": FAKE_BUSYBOX });
   const generic = "usr/lib/riscv64-linux-gnu/opensbi/generic";
   await pack("opensbi", "1.6-1", "", {
@@ -196,9 +198,18 @@ export async function writeRoms(roms: string): Promise<void> {
     memory: 256,
     modules: ["virtio_mmio", "virtio_net", "fuse"],
   };
+  await mkdir(join(roms, "disk", "root", "etc"), { recursive: true });
+  await writeFile(join(roms, "init", "etc", "agent"), "#!/bin/sh\n");
+  await writeFile(join(roms, "disk", "root", "etc", "hostname"), "guest\n");
+  await writeFile(join(roms, "disk", "install"), "say done\n");
+  const disk = {
+    ...{ kind: "disk", description: "a disk", suite: "trixie", architecture: "riscv64" },
+    ...{ kernel: "linux-image-riscv64", busybox: "busybox-static", packages: ["kmod"], files: "disk" },
+    ...{ modules: ["virtio_net"], append: "console=ttyS0", memory: 256, size: 300 },
+  };
   await writeFile(
     join(roms, "manifest.json"),
-    JSON.stringify({ debian, there: elf("there.elf"), gone: elf("gone.elf") }),
+    JSON.stringify({ debian, disk, there: elf("there.elf"), gone: elf("gone.elf") }),
   );
 }
 

@@ -188,7 +188,7 @@ describe("what can go wrong is one sentence, and leaves nothing", () => {
   it("a name that there is no recipe for, and a guest that isn't built", async () => {
     await expect(provision("nothing", options())).rejects.toMatchObject({
       code: "unknown-image",
-      message: 'There is no image named "nothing"; choose one of: debian, there, gone.',
+      message: 'There is no image named "nothing"; choose one of: debian, disk, there, gone.',
     });
     await expect(provision("gone", options())).rejects.toMatchObject({ code: "not-built" });
     const path = join(mirror.roms, "there.elf");

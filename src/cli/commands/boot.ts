@@ -1,7 +1,14 @@
 /** `wardian boot` and `wardian snapshot`: make a machine and run it to its end. */
 
 import { OutputFile, readSource, writeWhole } from "../../host/node/files.ts";
-import { Machine, type MachineNetwork, type MachineOptions, type RestoreOptions, tuneV8 } from "../../node.ts";
+import {
+  listImages,
+  Machine,
+  type MachineNetwork,
+  type MachineOptions,
+  type RestoreOptions,
+  tuneV8,
+} from "../../node.ts";
 import { CliError, OK } from "../exit.ts";
 import { RunLog } from "../log.ts";
 import type { BootFlags, RunFlags } from "../program.ts";
@@ -170,7 +177,7 @@ export async function makeMachine(
     persist,
   } = flags;
   const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
-  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist, console: flags.console };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),
@@ -180,9 +187,19 @@ export async function makeMachine(
     ...joined(flags),
     ...more,
   };
+  let machine: Machine;
   try {
-    return await Machine.create(options);
+    machine = await Machine.create(options);
   } finally {
     progress.end();
   }
+  // Whoever sits in front of it should know before anything is lost.
+  const isShown = flags.exec === undefined && process.stderr.isTTY;
+  if (
+    isShown &&
+    flags.persist === undefined &&
+    (await listImages()).some((found) => found.name === name && found.kind === "disk")
+  )
+    process.stderr.write("What is written to the disk ends with the machine; --persist FILE keeps it.\n");
+  return machine;
 }

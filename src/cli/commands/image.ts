@@ -1,6 +1,6 @@
 /** `wardian image`: fetches, lists and removes images. */
 
-import { type ImageInfo, listImages, pull, removeImage } from "../../node.ts";
+import { type ImageInfo, listImages, pull, removeImage, tuneV8 } from "../../node.ts";
 import { CliError, OK } from "../exit.ts";
 import { StepProgress } from "../progress.ts";
 
@@ -10,6 +10,7 @@ export async function pullImages(
   options: { mirror?: string; suite?: string },
   signal: AbortSignal,
 ): Promise<number> {
+  tuneV8(); // disks are finished in a machine
   for (const name of names.length > 0 ? names : ["debian"]) {
     const progress = new StepProgress();
     try {

@@ -235,7 +235,7 @@ function rename(folder: Folder, request: FileRequest, flags: number, at: number)
   const moving = nodes.leaving(from, name);
   const target = nodes.leaving(to, newName);
   if (flags === RENAME_EXCHANGE) exchange(folder, from, name, to, newName);
-  else if (flags === RENAME_NOREPLACE) moveAside(folder, from, name, to, newName);
+  else if (flags === RENAME_NOREPLACE) renameNoReplace(folder, from, name, to, newName);
   else if (flags !== 0) throw new Refusal(EINVAL);
   else renameSync(nodes.entryPath(from, name), nodes.entryPath(to, newName));
   if (moving) nodes.moved(moving, to, newName);
@@ -250,7 +250,7 @@ function rename(folder: Folder, request: FileRequest, flags: number, at: number)
  * making a directory, which a rename then replaces while it is empty: neither
  * ever replaces what somebody else has made.
  */
-function moveAside({ nodes }: Folder, from: FileNode, name: string, to: FileNode, newName: string): void {
+function renameNoReplace({ nodes }: Folder, from: FileNode, name: string, to: FileNode, newName: string): void {
   const source = () => nodes.entryPath(from, name);
   const target = () => nodes.entryPath(to, newName);
   if (lstatSync(source()).isDirectory()) {

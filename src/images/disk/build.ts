@@ -13,7 +13,7 @@ import { closure, type ModuleFacts, readModuleFacts } from "../modules.ts";
 import type { Source } from "../sources.ts";
 import type { TarEntry } from "../tar.ts";
 import type { TarItem } from "../tar-writer.ts";
-import type { Builder, DiskBuilder, Piece } from "./builder.ts";
+import type { Builder, BuilderSpec, DiskBuilder, Piece } from "./builder.ts";
 import { moduleTables } from "./depmod.ts";
 import { PARTITION_TYPES, partitionTable } from "./gpt.ts";
 import { Certificates, systemFiles } from "./system.ts";
@@ -93,9 +93,10 @@ export async function buildDisk(build: DiskBuild, directory: string, work: strin
   await writeFile(builderInitrd, Buffer.concat([initrd, writeCpio(mkfs.entries())]));
   for (const file of build.debs.values()) await rm(file, { force: true }); // room for what follows
 
-  await build.builder.createDisk(disk, build.size, tableOf(build.size, ids));
   step("Starting the machine that configures the packages")(0, 0);
-  const machine = await build.builder.start({
+  const { builder } = build;
+  await inMachine(() => builder.createDisk(disk, build.size, tableOf(build.size, ids)));
+  const spec: BuilderSpec = {
     kernel: join(directory, DISK_FILES.kernel),
     initrd: builderInitrd,
     append: "console=ttyS0 quiet",
@@ -104,14 +105,25 @@ export async function buildDisk(build: DiskBuild, directory: string, work: strin
       { path: disk, format: "qcow2", readOnly: false },
       { path: tree, format: "raw", readOnly: true },
     ],
-  });
+  };
+  const machine = await inMachine(() => builder.start(spec));
   try {
     const variables = `ROOT_ID=${ids.root} ESP_ID=${ids.esp.replace("-", "")} EPOCH=${mtime}`;
     await install(machine, `${variables}\n${build.script}`, debs.size, build);
   } finally {
-    await machine.stop();
+    await inMachine(() => machine.stop());
   }
   await rm(tree);
+}
+
+/** What goes wrong with the machine, in one sentence. @throws ImageError configure */
+async function inMachine<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const what = `The machine that configures the packages failed: ${(error as Error).message}`;
+    throw error instanceof ImageError ? error : new ImageError("configure", what, { cause: error });
+  }
 }
 
 /** depmod's tables. Runs beside other work, which is why it takes nothing that others remove. */
@@ -221,14 +233,12 @@ async function install(machine: Builder, script: string, packages: number, build
     const configured = /^status: (\S+): installed/.exec(line)?.[1];
     if (configured !== undefined) progress?.(done.add(configured).size, packages);
   });
-  const stop = (): void => void machine.stop();
+  const stop = (): void => void machine.stop().catch(() => {});
   signal?.addEventListener("abort", stop);
   try {
-    const status = await machine.exec(
-      script,
-      (bytes) => log.add(bytes),
-      (bytes) => log.add(bytes),
-    );
+    if (signal?.aborted === true) throw interrupted(signal.reason);
+    const take = (bytes: Uint8Array): void => log.add(bytes);
+    const status = await inMachine(() => machine.exec(script, take, take));
     if (status === 0 && log.last.at(-1) === "wardian: step Done") return;
     throw new ImageError(
       "configure",

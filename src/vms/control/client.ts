@@ -38,12 +38,17 @@ interface Handlers {
 /** @throws VmError stopped when nobody runs it; control when it doesn't answer */
 export async function askStatus(vm: Vm, patience = PATIENCE): Promise<VmStatus> {
   let status: VmStatus | undefined;
-  await converse(vm, { type: "status" }, patience, {
-    report: (report) => {
-      if (report.type === "status") status = report.status;
-      return true;
+  await converse(
+    vm,
+    { type: "status" },
+    { after: patience, error: silent(vm) },
+    {
+      report: (report) => {
+        if (report.type === "status") status = report.status;
+        return true;
+      },
     },
-  });
+  );
   if (!status) throw silent(vm);
   return status;
 }
@@ -55,13 +60,18 @@ export async function askStop(
   asked?: () => void,
 ): Promise<Extract<Report, { type: "ended" }>> {
   let ended: Extract<Report, { type: "ended" }> | undefined;
-  await converse(vm, { type: "stop", ...options }, options.timeout + CLOSING, {
-    report: (report) => {
-      if (report.type === "asked") asked?.();
-      if (report.type === "ended") ended = report;
-      return report.type === "ended";
+  await converse(
+    vm,
+    { type: "stop", ...options },
+    { after: options.timeout + CLOSING, error: silent(vm) },
+    {
+      report: (report) => {
+        if (report.type === "asked") asked?.();
+        if (report.type === "ended") ended = report;
+        return report.type === "ended";
+      },
     },
-  });
+  );
   if (!ended) throw silent(vm);
   return ended;
 }
@@ -75,10 +85,20 @@ export async function askExec(
   signal: AbortSignal,
 ): Promise<number> {
   let status: number | undefined;
+  const late =
+    patience === undefined
+      ? undefined
+      : {
+          after: patience,
+          error: new VmError(
+            "control",
+            `The command hasn't ended within ${patience / 1000} s; the guest's agent may not be up yet, or it runs on.`,
+          ),
+        };
   await converse(
     vm,
     { type: "exec", command },
-    patience,
+    late,
     {
       report: (report) => {
         if (report.type === "exit") status = report.status;
@@ -136,12 +156,12 @@ export async function openConsole(
 async function converse(
   vm: Vm,
   request: WithoutProtocol<Request>,
-  patience: number | undefined,
+  late: { readonly after: number; readonly error: VmError } | undefined,
   handlers: Handlers,
   signal?: AbortSignal,
 ): Promise<void> {
   const socket = await open(vm);
-  const timer = patience === undefined ? undefined : setTimeout(() => socket.destroy(silent(vm)), patience);
+  const timer = late && setTimeout(() => socket.destroy(late.error), late.after);
   const aborted = () => socket.destroy(signal?.reason);
   signal?.addEventListener("abort", aborted);
   try {

@@ -1,27 +1,30 @@
 /**
  * virtio console device with several named ports (VIRTIO 1.2 §5.3).
  *
- * Port 0, which drivers may treat as a console, exists only as its two queues:
- * the machine's console is a UART. Named ports are numbered from 1.
+ * Port 0 is a terminal with a size (Linux: hvc0), if the machine has its console
+ * there; else it exists only as its two queues. Named ports are numbered from 1.
  */
-import { put32 } from "../bytes.ts";
+import { get16, put16, put32 } from "../bytes.ts";
 import { type Chain, readFrom, writeTo } from "../chain.ts";
 import { type Step, VirtioDevice } from "../device.ts";
 import type { GuestMemory } from "../guest-memory.ts";
 import { type Apply, type Fields, nest, type StateReader } from "../state.ts";
 import { CHUNK_COST, Port, type PortInput } from "./port.ts";
 import {
+  CONSOLE_PORT,
   CONTROL_SIZE,
   DEVICE_ADD,
   DEVICE_READY,
   PORT_NAME,
   PORT_OPEN,
   PORT_READY,
+  RESIZE,
   readControl,
   writeControl,
 } from "./protocol.ts";
 
-/** Feature bit 1 (§5.3.3). */
+/** Feature bits (§5.3.3). */
+export const F_SIZE = 1n << 0n;
 export const F_MULTIPORT = 1n << 1n;
 const CONTROL_RECEIVE = 2;
 const CONTROL_TRANSMIT = 3;
@@ -40,6 +43,10 @@ export class ConsoleDevice extends VirtioDevice {
   override readonly id = 3;
   /** In the order of their names; the guest sees them as ports 1, 2, … */
   readonly ports: readonly Port[];
+  /** Port 0. */
+  readonly terminal: Port;
+  /** Whether the guest is told of it. */
+  #hasTerminal: boolean;
   readonly #config = new Uint8Array(12);
   #outbound: Outbound[] = [];
   /** Ports whose opening or closing is in #outbound. */
@@ -50,14 +57,22 @@ export class ConsoleDevice extends VirtioDevice {
    * @param portNames up to 30 names, each 1 to 255 bytes of UTF-8
    * @param send puts an event of a port into the input door, whence it comes
    *   back by `accept`; returns false if the door is full
+   * @param hasTerminal whether port 0 is a terminal; a saved state has its own answer
    */
-  constructor(memory: GuestMemory, portNames: readonly string[], send: (event: PortInput) => boolean) {
+  constructor(
+    memory: GuestMemory,
+    portNames: readonly string[],
+    send: (event: PortInput) => boolean,
+    hasTerminal = false,
+  ) {
     if (portNames.length > MAX_PORTS) throw new RangeError(`A virtio console has at most ${MAX_PORTS} named ports.`);
     for (const name of portNames) {
       const length = new TextEncoder().encode(name).length;
       if (length < 1 || length > 255) throw new RangeError(`A port's name must have 1 to 255 bytes, not ${length}.`);
     }
-    super(memory, F_MULTIPORT, new Array<number>(2 * (portNames.length + 2)).fill(QUEUE_SIZE));
+    super(memory, F_MULTIPORT | F_SIZE, new Array<number>(2 * (portNames.length + 2)).fill(QUEUE_SIZE));
+    this.terminal = new Port(0, "terminal", { send });
+    this.#hasTerminal = hasTerminal;
     this.ports = portNames.map((name, i) => new Port(i + 1, name, { send }));
     put32(this.#config, 4, portNames.length + 1); // max_nr_ports
   }
@@ -77,7 +92,7 @@ export class ConsoleDevice extends VirtioDevice {
    * has; for other events, that it was taken
    */
   accept(event: PortInput): number | boolean {
-    const port = this.ports[event.port - 1];
+    const port = this.#port(event.port);
     if (!port) return event.kind === "port" ? event.bytes.length : true;
     switch (event.kind) {
       case "port":
@@ -93,7 +108,15 @@ export class ConsoleDevice extends VirtioDevice {
           if (this.live) this.#sendControl();
         }
         return true;
+      case "port-size":
+        this.#resize(port, event.columns, event.rows);
+        return true;
     }
+  }
+
+  /** Whether a driver has taken the terminal: then it is there that one types. */
+  get terminalOpen(): boolean {
+    return this.#hasTerminal && this.live && (this.terminal.guestOpen || !this.negotiated(F_MULTIPORT));
   }
 
   /** Hands what the guest has sent to the ports' `onData` and `onOpen`; happens by itself after the guest's slice. */
@@ -122,14 +145,16 @@ export class ConsoleDevice extends VirtioDevice {
 
   protected override service(queue: number): void {
     if (!this.negotiated(F_MULTIPORT)) {
-      this.#discard(queue);
+      // §5.3.5: without ports, the first pair of queues is all there is.
+      if (queue === 1 && this.#hasTerminal) this.#transmit(this.terminal);
+      else this.#discard(queue);
     } else if (queue === CONTROL_TRANSMIT) {
       this.drain(queue, (chain) => this.#control(chain));
       this.#sendControl();
     } else if (queue === CONTROL_RECEIVE) {
       this.#sendControl();
     } else {
-      const port = this.ports[(queue >> 1) - 2];
+      const port = this.#portOfQueue(queue);
       if (!port) this.#discard(queue);
       else if (queue & 1) this.#transmit(port);
       // Receive buffers are filled when input comes.
@@ -137,7 +162,7 @@ export class ConsoleDevice extends VirtioDevice {
   }
 
   protected override deviceReset(): void {
-    for (const port of this.ports) {
+    for (const port of this.#all) {
       const wasOpen = port.guestOpen;
       port.reset();
       if (wasOpen) this.#announce(port);
@@ -145,7 +170,7 @@ export class ConsoleDevice extends VirtioDevice {
   }
 
   protected override queueReset(queue: number): void {
-    const port = this.ports[(queue >> 1) - 2];
+    const port = this.#portOfQueue(queue);
     if (port && queue & 1) {
       port.progress = 0;
       port.stalled = false;
@@ -153,16 +178,46 @@ export class ConsoleDevice extends VirtioDevice {
   }
 
   protected override saveDevice(): Fields {
-    return Object.assign({}, ...this.ports.map((port) => nest(`port.${port.id}`, port.save())));
+    const [columns, rows] = [get16(this.#config, 0), get16(this.#config, 2)];
+    const ports = [this.terminal, ...this.ports].map((port) => nest(`port.${port.id}`, port.save()));
+    return Object.assign({ hasTerminal: this.#hasTerminal, columns, rows }, ...ports);
   }
 
   protected override loadDevice(state: StateReader): Apply {
-    const ports = this.ports.map((port) => port.load(state.part(`port.${port.id}`)));
+    const hasTerminal = state.boolean("hasTerminal");
+    const columns = state.number("columns", 0xffff);
+    const rows = state.number("rows", 0xffff);
+    const ports = [this.terminal, ...this.ports].map((port) => port.load(state.part(`port.${port.id}`)));
     return () => {
+      this.#hasTerminal = hasTerminal;
+      put16(this.#config, 0, columns);
+      put16(this.#config, 2, rows);
       this.#outbound = [];
       this.#announced.clear();
       for (const apply of ports) apply();
     };
+  }
+
+  /** The ports that the guest is told of. */
+  get #all(): readonly Port[] {
+    return this.#hasTerminal ? [this.terminal, ...this.ports] : this.ports;
+  }
+
+  #port(id: number): Port | undefined {
+    return this.#all.find((port) => port.id === id);
+  }
+
+  #portOfQueue(queue: number): Port | undefined {
+    if (queue < 2) return this.#port(0);
+    return this.ports[(queue >> 1) - 2];
+  }
+
+  #resize(port: Port, columns: number, rows: number): void {
+    put16(this.#config, 0, columns);
+    put16(this.#config, 2, rows);
+    port.owesSize = port.ready;
+    this.configChanged();
+    if (this.live) this.#sendControl();
   }
 
   /** Output on queues that lead nowhere (port 0) is dropped. */
@@ -179,14 +234,20 @@ export class ConsoleDevice extends VirtioDevice {
     const { id, event, value } = readControl(bytes);
     if (event === DEVICE_READY) {
       // §5.3.6.2.1: a port that exists isn't announced again.
-      if (value === 1) for (const port of this.ports) port.owesAdd = !port.added;
+      if (value === 1) for (const port of this.#all) port.owesAdd = !port.added;
       return 0;
     }
-    const port = this.ports[id - 1];
+    const port = this.#port(id);
     if (!port?.added) return 0;
     if (event === PORT_READY) {
       port.ready = value === 1;
-      port.owesName = port.owesOpen = port.ready;
+      port.owesOpen = port.ready;
+      if (port === this.terminal) {
+        // A terminal needs no opening by the guest.
+        port.owesConsole = port.owesSize = port.guestOpen = port.ready;
+      } else {
+        port.owesName = port.ready;
+      }
     } else if (event === PORT_OPEN && port.guestOpen !== (value === 1)) {
       port.guestOpen = value === 1;
       this.#announce(port);
@@ -207,7 +268,7 @@ export class ConsoleDevice extends VirtioDevice {
   }
 
   #nextControl(): { readonly bytes: Uint8Array; sent(): void } | undefined {
-    for (const port of this.ports) {
+    for (const port of this.#all) {
       const { id } = port;
       if (port.owesAdd) {
         return {
@@ -218,9 +279,25 @@ export class ConsoleDevice extends VirtioDevice {
           },
         };
       }
+      if (port.owesConsole) {
+        return {
+          bytes: writeControl({ id, event: CONSOLE_PORT, value: 1 }),
+          sent: () => {
+            port.owesConsole = false;
+          },
+        };
+      }
+      if (port.owesSize) {
+        return {
+          bytes: writeControl({ id, event: RESIZE, value: 0 }, this.#config.slice(0, 4)),
+          sent: () => {
+            port.owesSize = false;
+          },
+        };
+      }
       if (port.owesName) {
         return {
-          bytes: writeControl({ id, event: PORT_NAME, value: 1 }, port.name),
+          bytes: writeControl({ id, event: PORT_NAME, value: 1 }, new TextEncoder().encode(port.name)),
           sent: () => {
             port.owesName = false;
           },
@@ -260,7 +337,7 @@ export class ConsoleDevice extends VirtioDevice {
 
   /** @returns how many bytes the guest had room for */
   #receive(port: Port, bytes: Uint8Array): number {
-    if (!this.live || !port.guestOpen) return 0;
+    if (!this.live || !(port.guestOpen || (port === this.terminal && this.terminalOpen))) return 0;
     let done = 0;
     this.drain(receiveQueue(port), (chain) => {
       if (done === bytes.length) return "hold";
@@ -288,10 +365,11 @@ export class ConsoleDevice extends VirtioDevice {
   }
 }
 
-function receiveQueue(port: Port): number {
-  return 2 * port.id + 2;
+/** Port 0 has the queues before those of control, every other those after (§5.3.2). */
+function receiveQueue({ id }: Port): number {
+  return id === 0 ? 0 : 2 * id + 2;
 }
 
 function transmitQueue(port: Port): number {
-  return 2 * port.id + 3;
+  return receiveQueue(port) + 1;
 }

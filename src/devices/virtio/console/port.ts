@@ -12,7 +12,9 @@ import type { Apply, Fields, StateReader } from "../state.ts";
 export type PortInput =
   | { readonly kind: "port"; readonly port: number; readonly bytes: Uint8Array }
   | { readonly kind: "port-credit"; readonly port: number; readonly count: number }
-  | { readonly kind: "port-open"; readonly port: number; readonly open: boolean };
+  | { readonly kind: "port-open"; readonly port: number; readonly open: boolean }
+  /** Of the terminal, in characters. */
+  | { readonly kind: "port-size"; readonly port: number; readonly columns: number; readonly rows: number };
 
 /** What a port needs from its device. */
 export interface PortLink {
@@ -60,6 +62,9 @@ export class Port {
   owesAdd = false;
   owesName = false;
   owesOpen = false;
+  /** Of the terminal alone: that it is one, and its size. */
+  owesConsole = false;
+  owesSize = false;
   credit = PORT_CREDIT;
   /** Bytes taken of the first buffer in the transmit queue. */
   progress = 0;
@@ -145,14 +150,16 @@ export class Port {
   /** The driver is gone: what it can see starts anew, except credit and the host's own side. */
   reset(): void {
     this.added = this.ready = this.guestOpen = false;
-    this.owesAdd = this.owesName = this.owesOpen = false;
+    this.owesAdd = this.owesName = this.owesOpen = this.owesConsole = this.owesSize = false;
     this.progress = 0;
     this.stalled = false;
   }
 
   save(): Fields {
     const { added, ready, guestOpen, hostOpen, owesAdd, owesName, owesOpen, credit, progress, stalled } = this;
-    return { added, ready, guestOpen, hostOpen, owesAdd, owesName, owesOpen, credit, progress, stalled };
+    const { owesConsole, owesSize } = this;
+    const owes = { owesAdd, owesName, owesOpen, owesConsole, owesSize };
+    return { added, ready, guestOpen, hostOpen, ...owes, credit, progress, stalled };
   }
 
   /**
@@ -168,6 +175,8 @@ export class Port {
       owesAdd: state.boolean("owesAdd"),
       owesName: state.boolean("owesName"),
       owesOpen: state.boolean("owesOpen"),
+      owesConsole: state.boolean("owesConsole"),
+      owesSize: state.boolean("owesSize"),
       credit: state.number("credit", PORT_CREDIT),
       progress: state.number("progress", 2 ** 32),
       stalled: state.boolean("stalled"),

@@ -80,8 +80,6 @@ export const FSYNC_FDATASYNC = 1 << 0;
 
 /** Of Linux, as on RISC-V. */
 export const O_ACCMODE = 0o3;
-export const O_WRONLY = 0o1;
-export const O_RDWR = 0o2;
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;

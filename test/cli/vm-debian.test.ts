@@ -1,0 +1,82 @@
+/** A VM with Debian's Linux in it: commands, its terminal's size, and powering off when asked. */
+
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { CLI, put, run, scratch, wardian } from "./run.ts";
+
+const MINUTES = 60_000;
+const dir = scratch();
+const env = { WARDIAN_VM_DIR: join(dir, "vms") };
+const vm = (...args: string[]) => wardian(args, { env });
+
+test(
+  "runs commands, has the terminal's size, keeps its disk, and powers off when it is asked",
+  async () => {
+    // Provisioning, if there is any, says its steps.
+    expect((await vm("create", "web", "--memory", "256M", "--disk-size", "16M", "--hostname", "web")).status).toBe(0);
+    try {
+      expect((await vm("start", "web")).stdout).toMatch(/^web is running/);
+      const command = "cat /proc/meminfo | head -1; echo wrong >&2; exit 7";
+      const outcome = await vm("exec", "web", command, "--timeout", "240");
+      expect(outcome).toMatchObject({ status: 7, stderr: "wrong\n" });
+      expect(outcome.stdout).toMatch(/^MemTotal/);
+      expect(JSON.parse((await vm("show", "web", "--json")).stdout).status.agent).toBe(true);
+
+      // The seed is the second disk: ISO 9660 with its label (the volume's, at 16 sectors and 40 bytes).
+      const label = await vm(
+        "exec",
+        "web",
+        "dd if=/dev/vdb bs=1 skip=32808 count=6 2>/dev/null; echo; cat /sys/block/vdb/ro",
+      );
+      expect(label.stdout).toBe("CIDATA\n1\n");
+      expect((await vm("exec", "web", "echo kept | dd of=/dev/vda bs=512 seek=9 conv=sync && sync")).status).toBe(0);
+
+      // A terminal of 101 columns, which Ctrl-A x leaves as it was.
+      const script = put(
+        dir,
+        "session.sh",
+        `stty rows 37 cols 101; before=$(stty -g)
+        '${process.execPath}' '${CLI}' console web; echo "status=$?"
+        if [ "$(stty -g)" = "$before" ]; then echo restored; fi`,
+      );
+      const session = await run("script", ["-qec", `sh '${script}'`, "/dev/null"], {
+        input: null,
+        env,
+        during: ({ stdin, stdout }) => {
+          let shown = "";
+          let left = false;
+          const typed = setInterval(() => stdin.write("stty size\r"), 1000);
+          stdout.on("data", (chunk: string) => {
+            shown += chunk;
+            if (left || !shown.includes("37 101")) return;
+            left = true;
+            clearInterval(typed);
+            stdin.write("\x01x");
+          });
+          stdout.on("end", () => clearInterval(typed));
+        },
+      });
+      expect(session.stdout).toMatch(/status=0\r?\nrestored/);
+
+      // Asked to, it powers off by itself.
+      expect((await vm("stop", "web", "--timeout", "120")).stdout).toBe("web has stopped: the guest has powered off\n");
+      expect((await vm("logs", "web")).stdout).toContain("Linux version");
+    } finally {
+      await vm("stop", "--force", "web");
+    }
+
+    // What was written is there at the next start, also when that is killed.
+    expect((await vm("clone", "web", "web2")).status).toBe(0);
+    for (const name of ["web", "web2"]) {
+      expect((await vm("start", name)).status).toBe(0);
+      expect((await vm("exec", name, "dd if=/dev/vda bs=512 skip=9 count=1 2>/dev/null | head -1")).stdout).toBe(
+        "kept\n",
+      );
+      const { status } = JSON.parse((await vm("show", name, "--json")).stdout) as { status: { pid: number } };
+      const killed = spawn("kill", ["-9", String(status.pid)]);
+      await new Promise((resolve) => killed.once("exit", resolve));
+    }
+  },
+  20 * MINUTES,
+);
