@@ -155,7 +155,7 @@ test("what can't be opened is told in one sentence", async () => {
   await expect(create([{ path: "x", serial: "x".repeat(21) }])).rejects.toThrow("serial number");
   await expect(create([{ path: "x", transport: "scsi" }])).rejects.toThrow("There is no transport scsi");
   const many = Array.from({ length: 7 }, (_, i) => ({ path: file(`many${i}.img`, 512), transport: "mmio" }));
-  await expect(create(many)).rejects.toThrow("room for 6 disks and networks on mmio");
+  await expect(create(many)).rejects.toThrow("room for 6 disks, networks and folders on mmio");
   await expect(
     Machine.create({ image: "debian", network: { kind: "user", mac: "01:00:00:00:00:00" } }),
   ).rejects.toThrow("hardware address");
