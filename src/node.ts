@@ -12,7 +12,7 @@
 import { stat } from "node:fs/promises";
 import type { ShareOptions } from "./backends/files.ts";
 import { layoutOf, maxRam } from "./core/core.ts";
-import { DEFAULT_ENGINE, type EngineName, engineFault } from "./core/engine.ts";
+import type { EngineName } from "./core/engine.ts";
 import { coreModule } from "./host/node/assets.ts";
 import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
@@ -20,6 +20,7 @@ import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
 import { executors, processMeter } from "./host/node/worker.ts";
 import { checkDisk, checkNetwork, checkShares } from "./hypervisor/attach.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
+import { DEFAULT_MEMORY, engineOf, guessBios, hartsOf, joinAppend, MAX_HARTS } from "./hypervisor/options.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
 import {
@@ -35,7 +36,6 @@ import {
 } from "./images/index.ts";
 import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { CONSOLES, type ConsoleName } from "./machine/cell.ts";
-import { isElf } from "./machine/elf.ts";
 import { diskBuilder } from "./node/builder.ts";
 import { baseOf, createOver } from "./node/persist.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
@@ -157,9 +157,6 @@ export interface MachineOptions {
 /** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
 export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "nvram" | "shares">;
 
-const DEFAULT_MEMORY = "512M";
-const MAX_HARTS = 8;
-
 /** A virtual machine on an executor of this process. */
 export class Machine extends BaseMachine {
   /**
@@ -171,9 +168,7 @@ export class Machine extends BaseMachine {
     const module = await coreModule();
     const { boot, memory, attached } = await sources(options);
     const memoryBytes = memorySize(options.memory ?? memory ?? DEFAULT_MEMORY, maxRam(layoutOf(module)));
-    const harts = options.harts ?? 1;
-    if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS)
-      throw new MachineError(`A machine can't have ${harts} harts; choose 1 to ${MAX_HARTS}.`);
+    const harts = hartsOf(options);
     const deterministic = options.deterministic ?? false;
     const plan = planBoot({ ...boot, memoryBytes, harts, gunzip, fdt: { rngSeed: bootSeed(deterministic) } });
     const sbi = boot.bios === "builtin";
@@ -229,13 +224,6 @@ export class Machine extends BaseMachine {
   }
 }
 
-/** A JavaScript caller may have given anything. */
-function engineOf({ engine = DEFAULT_ENGINE }: RestoreOptions): EngineName {
-  const fault = engineFault(engine);
-  if (fault !== undefined) throw new MachineError(fault);
-  return engine;
-}
-
 /** What the machine is joined to. */
 function joined({
   disks = [],
@@ -267,18 +255,14 @@ async function sources(options: MachineOptions): Promise<{
   const kernel = options.kernel === undefined ? image.kernel : options.kernel;
   const initrd = options.initrd === undefined ? image.initrd : options.initrd;
   const terminal = options.console === "virtio" && image.append !== undefined ? "console=hvc0" : undefined;
-  const append = [image.append, terminal, options.append].filter((text) => text !== undefined).join(" ");
-  const program = options.bios === undefined && image.bios === undefined;
   const kernelBytes = kernel === undefined ? undefined : await readSource(kernel, "kernel");
-  // An ELF that isn't one of our images' is a bare-metal program unless told otherwise.
-  const guess = program && kernelBytes && isElf(kernelBytes) ? "none" : "builtin";
-  const bios = options.bios ?? image.bios ?? guess;
+  const bios = options.bios ?? image.bios ?? guessBios(kernelBytes);
   return {
     boot: {
       bios: bios === "builtin" || bios === "none" ? bios : await readSource(bios, "firmware"),
       ...(kernelBytes ? { kernel: kernelBytes } : {}),
       ...(initrd === undefined ? {} : { initrd: await readSource(initrd, "initrd") }),
-      ...(append === "" ? {} : { append }),
+      ...joinAppend(image.append, terminal, options.append),
       ...(await flashSources(options, named)),
       ...(options.dtb === undefined ? {} : { dtb: await readSource(options.dtb, "device tree") }),
     },

@@ -1,6 +1,6 @@
 /** What callers of any platform may ask of a machine, checked: from JavaScript, anything may come. */
 
-import { type EngineName, engineFault } from "../core/engine.ts";
+import { DEFAULT_ENGINE, type EngineName, engineFault } from "../core/engine.ts";
 import { isElf } from "../machine/elf.ts";
 import { MachineError } from "./machine.ts";
 
@@ -9,7 +9,7 @@ export const DEFAULT_MEMORY = "512M";
 export const MAX_HARTS = 8;
 
 /** @throws MachineError */
-export function engineOf({ engine = "interpreter" }: { readonly engine?: EngineName }): EngineName {
+export function engineOf({ engine = DEFAULT_ENGINE }: { readonly engine?: EngineName }): EngineName {
   const fault = engineFault(engine);
   if (fault !== undefined) throw new MachineError(fault);
   return engine;

@@ -159,7 +159,7 @@ describe("the program", () => {
     [["image", "drop"], /^unknown command 'drop'; see 'wardian image --help'$/],
     [["image"], "'wardian image' needs a command; see 'wardian image --help'"],
     [[], "'wardian' needs a command; see 'wardian --help'"],
-    [["start"], /^unknown command 'start'.*; see 'wardian --help'$/],
+    [["launch"], /^unknown command 'launch'.*; see 'wardian --help'$/],
   ])("%j is a wrong use", async (args, message) => {
     const error = await parse(...args).then(
       () => undefined,
