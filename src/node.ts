@@ -38,6 +38,7 @@ import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { CONSOLES, type ConsoleName } from "./machine/cell.ts";
 import { diskBuilder } from "./node/builder.ts";
 import { baseOf, createOver } from "./node/persist.ts";
+import { rootKeys } from "./node/ssh-key.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export type { ShareOptions } from "./backends/files.ts";
@@ -336,7 +337,7 @@ async function imageSources(options: MachineOptions): Promise<ImageSources> {
       ? { path: provisioned.disk, format: "qcow2", temporary: true }
       : { path: persist, format: "qcow2", allowBacking: [provisioned.disk] };
   if (persist !== undefined && base === undefined) await createOver(persist, provisioned);
-  return { kernel, initrd, append: [append, ...credential(sshKey)].join(" "), memory, disk };
+  return { kernel, initrd, append: [append, ...rootKeys(sshKey)].join(" "), memory, disk };
 }
 
 function provisionOptions({ cacheDir, roms, mirror, progress, signal }: MachineOptions): ProvisionOptions {
@@ -348,18 +349,6 @@ function provisionOptions({ cacheDir, roms, mirror, progress, signal }: MachineO
     ...(signal === undefined ? {} : { signal }),
     builder,
   };
-}
-
-/** What the kernel takes for a command line, with its NUL (Linux, arch/riscv: COMMAND_LINE_SIZE). */
-const COMMAND_LINE = 1024;
-
-/** ssh keys on the kernel's command line, where systemd takes them from (systemd.system-credentials(7)). */
-function credential(sshKey: string | undefined): string[] {
-  if (sshKey === undefined) return [];
-  const text = `systemd.set_credential_binary=ssh.authorized_keys.root:${Buffer.from(sshKey).toString("base64")}`;
-  if (text.length > COMMAND_LINE - 256)
-    throw new MachineError("The ssh keys are too long for the kernel's command line; give one, of the type ed25519.");
-  return [text];
 }
 
 const builder = diskBuilder((options) => Machine.create(options));

@@ -226,7 +226,10 @@ function createOptions(): Option[] {
 function seedOptions(): Option[] {
   return [
     text("--user <NAME>", "for cloud-init: a user with sudo, who logs in by --ssh-key"),
-    text("--ssh-key <FILE>", "for cloud-init: public keys of SSH, a line each"),
+    text(
+      "--ssh-key <FILE>",
+      "public keys of SSH, a line each: for cloud-init; without --user, for root of debian-disk too",
+    ),
     text("--hostname <NAME>", "for cloud-init: the guest's host name; the VM's by default"),
     new Option("--packages <LIST>", "for cloud-init: packages to install at the first boot, with commas").argParser(
       parseList,

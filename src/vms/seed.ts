@@ -97,7 +97,8 @@ function cloudConfig({ user, sshKey, packages }: SeedOptions): string {
   return `#cloud-config\n${json(config)}`;
 }
 
-function readKeys(path: string): string[] {
+/** Public keys of SSH, a line each. @throws VmError seed */
+export function readKeys(path: string): string[] {
   const text = new TextDecoder().decode(readSeed(path, "key"));
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text))
     throw new VmError("seed", `${quote(path)} is a private key; give the public one, whose name usually ends in .pub.`);

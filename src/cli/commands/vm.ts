@@ -4,6 +4,7 @@ import { createInterface } from "node:readline/promises";
 import type { MachineNetwork } from "../../hypervisor/protocol.ts";
 import { provision } from "../../images/index.ts";
 import { diskBuilder } from "../../node/builder.ts";
+import { rootKeys } from "../../node/ssh-key.ts";
 import { Machine } from "../../node.ts";
 import { cloneVm } from "../../vms/clone.ts";
 import { readConfig, type VmConfig } from "../../vms/config.ts";
@@ -14,6 +15,7 @@ import { editVm } from "../../vms/edit.ts";
 import { VmError } from "../../vms/errors.ts";
 import { DEFAULTS } from "../../vms/machine-options.ts";
 import { removeVm } from "../../vms/remove.ts";
+import { readKeys } from "../../vms/seed.ts";
 import { findVm, folderOf, listVms, type Vm, vmDirectory, vmHolder } from "../../vms/store.ts";
 import { CliError, OK } from "../exit.ts";
 import { StepProgress } from "../progress.ts";
@@ -36,7 +38,8 @@ export async function createNew(name: string, flags: CreateFlags, signal: AbortS
   const given = { kernel, initrd, append, bios, dtb, flash, nvramTemplate, harts, engine, diskSize };
   const seed = { user, sshKey, hostname, packages, userData, metaData, networkConfig };
   try {
-    const source = image === undefined ? undefined : await sourceImage(image, flags.mirror, report, signal);
+    const found = image === undefined ? undefined : await sourceImage(image, flags.mirror, report, signal);
+    const source = found && withRootKeys(found, user === undefined ? sshKey : undefined);
     await createVm(folder, source, {
       ...present(given),
       ...(memory !== undefined && { memory: formatMemory(memory) }),
@@ -51,6 +54,12 @@ export async function createNew(name: string, flags: CreateFlags, signal: AbortS
   }
   process.stdout.write(`${name} is ready in ${folder}\n`);
   return OK;
+}
+
+/** A Debian on a disk takes root's keys by itself; with a user to make, cloud-init is meant. */
+function withRootKeys(image: SourceImage, sshKey: string | undefined): SourceImage {
+  if (image.disk === undefined || sshKey === undefined) return image;
+  return { ...image, append: [image.append, ...rootKeys(readKeys(sshKey).join("\n"))].join(" ") };
 }
 
 function withMac(network: MachineNetwork | "none", mac: string | undefined): MachineNetwork | "none" {
