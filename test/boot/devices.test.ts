@@ -199,7 +199,7 @@ const SHELL_ON_TERMINAL = `#!/bin/sh
 PATH=/bin
 mount -a
 modprobe -a virtio_mmio
-while [ ! -e /dev/hvc0 ]; do usleep 10000; done
+until (: </dev/hvc0) 2>/dev/null; do usleep 10000; done
 exec cttyhack sh </dev/hvc0 >/dev/hvc0 2>&1
 `;
 
