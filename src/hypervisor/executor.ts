@@ -443,11 +443,15 @@ export class Executor {
     this.#drop(vm);
     this.#profiled(vm);
     vm.debug?.ended(exit);
-    vm.cell.agent.close();
     const counters = counted(vm);
+    const gone = (lost?: string) => {
+      // Commands fail because of the end: it is told first.
+      this.#wire.post({ type: "exit", vm: vm.id, exit, counters, ...(lost !== undefined && { lost }) });
+      vm.cell.agent.close();
+    };
     this.#close(vm).then(
-      () => this.#wire.post({ type: "exit", vm: vm.id, exit, counters }),
-      (error) => this.#wire.post({ type: "exit", vm: vm.id, exit, counters, lost: described(error).message }),
+      () => gone(),
+      (error) => gone(described(error).message),
     );
   }
 
