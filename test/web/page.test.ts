@@ -10,7 +10,7 @@ const home = await site();
 
 async function open(options: BrowserContextOptions = {}, url = `${home.url}page/`): Promise<Page> {
   const context = await chromium.newContext({ permissions: ["clipboard-read", "clipboard-write"], ...options });
-  context.setDefaultTimeout(PATIENCE / 4);
+  context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   page.on("pageerror", (error) => {
     throw error;

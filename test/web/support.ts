@@ -11,7 +11,7 @@ import { folderAt, type Served, staticServer } from "../../src/web/server/static
 
 export const MINUTES = 60_000;
 /** How long a guest may take for anything; no measure of its speed. */
-export const PATIENCE = 2 * MINUTES;
+export const PATIENCE = 4 * MINUTES;
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 const pages = fileURLToPath(new URL("pages/", import.meta.url));

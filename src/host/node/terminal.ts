@@ -25,7 +25,8 @@ export class NodeTerminal implements Terminal {
 
   get size(): TerminalSize | undefined {
     const { columns, rows } = process.stdout;
-    return process.stdout.isTTY ? { columns, rows } : undefined;
+    // One whose size nobody has set says that it has none.
+    return process.stdout.isTTY && columns > 0 && rows > 0 ? { columns, rows } : undefined;
   }
 
   /** Begins to read, and makes a real terminal raw. */
