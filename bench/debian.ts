@@ -39,15 +39,17 @@ export async function debianRunners(machines: Machines, say: (what: string) => v
   say("making Debian's disk, which takes minutes the first time");
   const directory = await mkdtemp(join(tmpdir(), "wardian-bench-"));
   const image = await prepare(directory);
+  const START = "export PATH=/usr/sbin:/usr/bin; mkdir -p /dev/shm; mount -t tmpfs tmp /dev/shm; cd /dev/shm";
   // A power-off that no service is asked about.
   const END = "sync; poweroff -ff\n";
   const scripted = async (text: string): Promise<string> => {
     const path = join(directory, "script");
-    const whole = `${text}\n${END}`;
+    const whole = `${START}\n${text}\n${END}`;
     await writeFile(path, whole.padEnd(Math.ceil(whole.length / 4096) * 4096, "\n"));
     return path;
   };
-  const INIT = "init=/bin/sh quiet -- /dev/vdb";
+  // Where process 1 fails, the machine says so and ends.
+  const INIT = "init=/bin/sh quiet panic=-1 -- /dev/vdb";
   const runners = new Map<string, Runner>();
   const { wardian, qemus } = machines;
   if (wardian) {
@@ -75,7 +77,7 @@ export async function debianRunners(machines: Machines, say: (what: string) => v
       `virtio-blk-pci,drive=d${index}`,
     ];
     const root = disk(image.disk, "qcow2", ",snapshot=on", 0);
-    const net = ["-nic", "user,model=virtio-net-pci"];
+    const net = ["-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="];
     runners.set(qemu.label, {
       until: (pattern) =>
         runUntil([...qemu.command, ...args, "-append", image.append, ...root, ...net], pattern, { env: qemu.env }),

@@ -20,7 +20,6 @@ const DEPTHS = [1, 16];
 const JOBS = KINDS.flatMap((kind) => DEPTHS.map((depth) => ({ ...kind, depth, name: `${kind.name}, depth ${depth}` })));
 
 const SCRIPT = [
-  "mount -t tmpfs tmp /dev/shm; cd /dev/shm",
   // Past 4 KiB blocks, and all of it written once.
   "dd if=/dev/zero of=/dev/vdc bs=1M oflag=direct 2>/dev/null",
   ...JOBS.map(({ name, rw, depth, field }) => {

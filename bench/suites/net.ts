@@ -17,8 +17,9 @@ const script = (port: number): string => {
   const rate = (flags: string): string =>
     `iperf3 -f m -c 10.0.2.2 -p ${port} -t ${SECONDS} ${flags} | awk '/receiver/ { print $(NF - 2) }'`;
   return [
-    "mount -t tmpfs tmp /dev/shm; export TMPDIR=/dev/shm; cd /dev/shm",
-    "ip link set lo up; ip address add 10.0.2.15/24 dev eth0; ip link set eth0 up; sleep 1",
+    "export TMPDIR=/dev/shm; modprobe virtio_net",
+    "for i in $(seq 100); do link=$(ls /sys/class/net | grep -v lo) && break; sleep 0.1; done",
+    "ip link set lo up; ip address add 10.0.2.15/24 dev $link; ip link set $link up; sleep 1",
     `echo "bench to the host $(${rate("")})"`,
     `echo "bench from the host $(${rate("-R")})"`,
     `echo "bench ping $(ping -q -c 200 -i 0.005 10.0.2.2 | awk -F/ '/^rtt/ { print $5 }')"`,
