@@ -1,6 +1,7 @@
 /** Runs the tests; the last line says how many passed and failed. */
 
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { delimiter, join } from "node:path";
 import { Failure, ROOT, run } from "./run.mjs";
 
@@ -53,7 +54,12 @@ export async function test(args) {
   const reporters = ["--reporter=default", "--reporter=./src/build/count-reporter.mjs"];
   // For hangs alone: a slow machine fails no test.
   const patience = ["--testTimeout=300000", "--hookTimeout=600000"];
-  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--dir", "test", ...patience, ...reporters, ...args];
+  // The runner leaves a core to itself, which does next to nothing: of two it would use one.
+  const workers = `--maxWorkers=${Math.max(Math.min(availableParallelism(), 2), availableParallelism() - 1)}`;
+  // Whoever gives one of these has it so: the runner takes each once.
+  const isGiven = (option) => args.some((arg) => arg.split("=")[0] === option.split("=")[0]);
+  const options = ["--dir", "test", ...reporters, ...[workers, ...patience].filter((option) => !isGiven(option))];
+  const vitest = ["node_modules/vitest/vitest.mjs", "run", ...options, ...args];
   try {
     const status = await run("node", vitest, { show: true, env: { WARDIAN_TEST_COUNTS: counts } });
     if (!existsSync(counts)) throw new Failure("The tests could not be run to their end; see above.");
