@@ -135,33 +135,44 @@ export function roundsOtherwise(): bool {
 
 // ---- Results ---------------------------------------------------------------------------
 
-/**
- * Is the result in L_R or L_R32 plain, and does nothing hang on flags and rounding?
- * Both formats have one limit, 253 exponents of binary32: of binary64 these are
- * 2024, from field 12 on.
- */
-export function plain(result: u8): void {
+/** Pushes a number's exponent, from bit 24 of binary32 or bit 21 of binary64 on, and below it some of its fraction. */
+export function pushExponent(local: u32, result: u8): void {
+  get(local);
   if (result == F64) {
-    get(L_R);
     byte(I64_REINTERPRET);
     i64c(31);
     byte(I64_SHR_U);
     byte(I32_WRAP); // without the sign
-    i32c(12 << 21);
   } else {
-    get(L_R32);
     byte(I32_REINTERPRET);
     i32c(1);
     byte(I32_SHL);
-    i32c(2 << 24);
   }
-  byte(I32_SUB);
+}
+
+/** What that is at least of a result that surely hasn't underflowed. */
+export function leastExponent(result: u8): i32 {
+  return result == F64 ? 12 << 21 : 2 << 24;
+}
+
+/**
+ * Is the result in a local plain, and does nothing hang on flags and rounding?
+ * Both formats have one limit, 253 exponents of binary32: of binary64 these are
+ * 2024, from field 12 on.
+ * @param tiny  what is below the normal numbers is exact as well: they are from field 0 on
+ */
+export function plain(local: u32, result: u8, tiny: bool): void {
+  pushExponent(local, result);
+  if (!tiny) {
+    i32c(leastExponent(result));
+    byte(I32_SUB);
+  }
   get(L_LIMIT);
   byte(I32_LT_U);
 }
 
 /** How a zero comes about without an exception: */
-export const ZERO_ANYHOW: u32 = 0; //  always, as sums and roots
+export const ZERO_ANYHOW: u32 = 0; //  always, and whatever is below the normal numbers, as sums and roots
 export const ZERO_FACTOR: u32 = 1; //  one of the first two operands is zero
 export const ZERO_FIRST: u32 = 2; //   the first is
 export const ZERO_NEVER: u32 = 3;
@@ -177,40 +188,44 @@ export function isZero(r: u32, result: u8): void {
   byte(F64_EQ);
 }
 
+/** Is the result zero because of its operands, and does nothing hang on flags? */
+export function isExactZero(local: u32, result: u8, zero: u32): void {
+  get(local);
+  if (result == F32) byte(F64_PROMOTE);
+  f64c(0);
+  byte(F64_EQ);
+  get(L_LIMIT);
+  i32c(0);
+  byte(I32_NE);
+  byte(I32_AND);
+  isZero(opB, result);
+  if (zero == ZERO_FACTOR) {
+    isZero(second(), result);
+    byte(I32_OR);
+  }
+  byte(I32_AND);
+}
+
 /** The result is on the stack: it is the destination's if it is plain, or an exact zero. */
 export function finish(result: u8, zero: u32, offset: i32): void {
   const local = result == F64 ? L_R : L_R32;
   set(local);
-  plain(result);
+  plain(local, result, zero == ZERO_ANYHOW);
   hint(1);
   byte(IF);
   byte(result);
   get(local);
   byte(ELSE);
-  if (zero != ZERO_NEVER) {
-    get(local);
-    if (result == F32) byte(F64_PROMOTE);
-    f64c(0);
-    byte(F64_EQ);
-    get(L_LIMIT);
-    i32c(0);
-    byte(I32_NE);
-    byte(I32_AND);
-    if (zero != ZERO_ANYHOW) {
-      isZero(opB, result);
-      if (zero == ZERO_FACTOR) {
-        isZero(second(), result);
-        byte(I32_OR);
-      }
-      byte(I32_AND);
-    }
+  const zeros = zero == ZERO_FACTOR || zero == ZERO_FIRST;
+  if (zeros) {
+    isExactZero(local, result, zero);
     byte(IF);
     byte(result);
     get(local);
     byte(ELSE);
   }
   slow(result, offset);
-  if (zero != ZERO_NEVER) byte(END);
+  if (zeros) byte(END);
   byte(END);
   done(result);
   learn(FP_ON | FP_DIRTY);

@@ -11,32 +11,34 @@
  */
 
 import {
-  H_JIT_FROM, H_JIT_N, H_TLB_FETCH, JIT_BODIES, JIT_BUFFER, JIT_BUFFER_SIZE, JIT_HINTS, JIT_WORK, JIT_WORK_SIZE, ST_STEP,
-  TLB_FETCH,
+  H_JIT_FROM, H_JIT_N, H_TLB_FETCH, JIT_BODIES, JIT_BUFFER, JIT_BUFFER_SIZE, JIT_WORK, JIT_WORK_SIZE, ST_STEP, TLB_FETCH,
 } from "../abi";
 import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
   access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
-  hintsStart, I32, I32_ADD, I32_AND, I32_EQ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_STORE, I32_WRAP, i32c,
-  I64, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_SUB, i64c, IF, LOOP, RETURN,
-  returnCallIndirect, seldom, set, size, sized, tee, unsigned, VOID,
+  hintsStart, I32, i32c, I32_ADD, I32_AND, I32_EQ, I32_EQZ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_STORE,
+  I32_WRAP, I64, i64c, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_SUB, IF, LOOP,
+  RETURN, returnCallIndirect, seldom, set, size, sized, tee, unsigned, VOID,
 } from "./emit";
 import { atAccess, planAccesses } from "./accesses";
 import { jumpKnown } from "./jumps";
 import { lower } from "./lower";
+import { lowerPair } from "./lower-pair";
 import {
-  COPIES, declareFloats, dirty, fillAll, floatGroups, flush, forgetFresh, fp, FP_LIMIT, know, knowWords, L_BUDGET, L_DEPTH,
-  L_ENTRY, L_GOAL, L_HART, L_PAGE, L_TEMP, LINEARS, leaveWith, loadBank, loadLimit, narrow, noteBudget, pending, pushPc, ready,
-  retire, settle, setX, SINK, T_REGION, fetchOffset, widen, words, writeBack, x,
+  COPIES, declareFloats, dirty, fetchOffset, fillAll, floatGroups, flush, forgetFresh, fp, FP_DIRTY, FP_LIMIT, FP_ON, know,
+  knowWords, learn, leaveWith, LINEARS, loadBank, loadLimit, L_BUDGET, L_DEPTH, L_ENTRY, L_GOAL, L_HART, L_PAGE, L_TEMP, narrow,
+  noteBudget, pending, pushFs, pushPc, ready, retire, settle, setX, SINK, T_REGION, widen, words, writeBack, x,
 } from "./parts";
 import {
-  callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, idomOf, isHeader, isMerge, keptAt, KIND_BRANCH, KIND_CALL,
-  KIND_CALLR, KIND_CASE, KIND_FALL, KIND_JALR, KIND_LESS, KIND_RETURN, KIND_STOP, KIND_SWITCH, kindOf, liveAt, loopRounds,
-  loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf, setKnown, startOf, stateBelow, stops,
-  wordsAfter, wordsAt,
+  callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, headsTwo, idomOf, isHeader, isMerge, isOuter, keptAt,
+  kindOf, KIND_BRANCH, KIND_CALL, KIND_CALLR, KIND_CASE, KIND_FALL, KIND_JALR, KIND_LESS, KIND_RETURN, KIND_STOP, KIND_SWITCH,
+  liveAt, loopRounds, loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf, setKnown, startOf,
+  stateBelow, stops, wordsAt, writesFloat,
 } from "./region";
+import { writeFunctions, writeHints, writeImports, writeTypes } from "./sections";
 import { forgetShifts } from "./shifts";
+import { findWords, wordsAfter } from "./words";
 
 // The labels that enclose the code being written, innermost last: block, and what a branch to it does.
 const LABELS: u32 = JIT_WORK + JIT_WORK_SIZE - 4096; // { block u16, kind u16 }
@@ -45,6 +47,8 @@ const LABEL_LOOP: u32 = 1;
 const LABEL_IF: u32 = 2;
 /** Behind it is what goes on to the address in L_TEMP. */
 const LABEL_OUT: u32 = 3;
+/** Of the outer one of two loops with one header. */
+const LABEL_OUTER: u32 = 4;
 let labels: u32 = 0;
 
 // Regions of the module being written: the offsets of their entries, u16 each.
@@ -96,88 +100,6 @@ function depthOf(block: u32, kind: u32): u32 {
   return 0;
 }
 
-function name(length: u32, a: u64): void {
-  unsigned(length);
-  for (let i: u32 = 0; i < length; i++) byte(<u32>(a >> (i << 3)) & 0xff);
-}
-
-function types(): void {
-  byte(1);
-  const s = size();
-  unsigned(2);
-  byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I64); byte(I32); unsigned(1); byte(I64);
-  byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I32); byte(I32); unsigned(1); byte(I32);
-  sized(s);
-}
-
-/** "env" "memory" and "env" "table". */
-function imports(): void {
-  byte(2);
-  const s = size();
-  unsigned(2);
-  name(3, 0x76_6e_65);
-  name(6, 0x79_72_6f_6d_65_6d);
-  byte(2); byte(0); unsigned(0);
-  name(3, 0x76_6e_65);
-  name(5, 0x65_6c_62_61_74);
-  byte(1); byte(0x70); byte(0); unsigned(0);
-  sized(s);
-}
-
-/** Region i is exported by the name of one character, "a" + i. */
-function functions(): void {
-  byte(3);
-  let s = size();
-  unsigned(entries);
-  for (let i: u32 = 0; i < entries; i++) unsigned(T_REGION);
-  sized(s);
-  byte(7);
-  s = size();
-  unsigned(entries);
-  for (let i: u32 = 0; i < entries; i++) {
-    name(1, 0x61 + i);
-    byte(0);
-    unsigned(i);
-  }
-  sized(s);
-}
-
-/** The custom section metadata.code.branch_hint (branch hinting proposal): by function, where a branch is and how likely. */
-function hints(): void {
-  if (!hintCount) return;
-  byte(0);
-  const s = size();
-  unsigned(25);
-  for (let i: u32 = 0; i < 25; i++) byte(load<u8>(HINT_SECTION + i));
-  let many: u32 = 0;
-  for (let i: u32 = 0; i < hintCount; i++) if (!i || hintFunction(i) != hintFunction(i - 1)) many++;
-  unsigned(many);
-  let i: u32 = 0;
-  while (i < hintCount) {
-    const f = hintFunction(i);
-    let last = i;
-    while (last < hintCount && hintFunction(last) == f) last++;
-    unsigned(f);
-    unsigned(last - i);
-    for (; i < last; i++) {
-      const h = load<u32>(JIT_HINTS + (i << 3), 4);
-      unsigned(h & 0x7fff_ffff);
-      unsigned(1);
-      byte(h >> 31);
-    }
-  }
-  sized(s);
-}
-
-// "metadata.code.branch_hint"
-const HINT_SECTION: usize = memory.data<u8>([
-  0x6d, 0x65, 0x74, 0x61, 0x64, 0x61, 0x74, 0x61, 0x2e, 0x63, 0x6f, 0x64, 0x65, 0x2e, 0x62, 0x72, 0x61, 0x6e, 0x63, 0x68, 0x5f, 0x68,
-  0x69, 0x6e, 0x74,
-]);
-
-// @ts-ignore: decorator
-@inline function hintFunction(i: u32): u32 { return load<u32>(JIT_HINTS + (i << 3)); }
-
 /**
  * Writes the module of the region at an entry, which `discover` has approved of.
  * @param guestPage  linear address of the page
@@ -199,6 +121,7 @@ export function writeModule(guestPage: u32, pageSlots: u32, from: u32, all: bool
   emitTo(JIT_BODIES);
   for (let i: u32 = 0; i < entries; i++) {
     if (!discover(page, slots, entryOf(i), all)) return 0;
+    findWords(page);
     entry = entryOf(i);
     writeBody(i);
     if (emitFull()) return 0;
@@ -208,10 +131,10 @@ export function writeModule(guestPage: u32, pageSlots: u32, from: u32, all: bool
   emitTo(JIT_BUFFER);
   byte(0); byte(0x61); byte(0x73); byte(0x6d);
   byte(1); byte(0); byte(0); byte(0);
-  types();
-  imports();
-  functions();
-  hints();
+  writeTypes();
+  writeImports();
+  writeFunctions(entries);
+  writeHints();
   byte(10);
   const section = size();
   unsigned(entries);
@@ -266,16 +189,42 @@ function tree(b: u32): void {
     fillAll(held);
     widen();
     if (loopRounds(b) && !stateBelow(b) && !(fp & FP_LIMIT)) loadLimit();
+    if (writesFloat(b) && !stateBelow(b) && !(fp & FP_DIRTY)) wantDirty(b);
     setKnown(b, ready | held, ~0, dirty | loopWrites(b), stateBelow(b) ? 0 : fp);
   }
-  byte(LOOP);
-  byte(VOID);
-  push(b, LABEL_LOOP);
+  // V8 keeps for the inner one of two loops in registers what it needs, if it sees that there are two.
+  if (headsTwo(b)) loop(b, LABEL_OUTER);
+  loop(b, LABEL_LOOP);
   know(readyAt(b), dirtyAt(b), 0, fpAt(b), 0);
   checkBudget(b);
   within(b, orderedCount());
   byte(END);
   labels--;
+  if (headsTwo(b)) {
+    byte(END);
+    labels--;
+  }
+}
+
+function loop(b: u32, kind: u32): void {
+  byte(LOOP);
+  byte(VOID);
+  push(b, kind);
+}
+
+/**
+ * Leaves before a loop whose head writes an f register anyhow, unless mstatus.FS
+ * is dirty, which it is after the interpreter went round once. So nobody looks
+ * at it in the loop.
+ */
+function wantDirty(b: u32): void {
+  pushFs(FP_DIRTY);
+  byte(I32_EQZ);
+  seldom();
+  writeBack(~0);
+  leaveWith(startOf(b), ST_STEP);
+  byte(END);
+  learn(FP_ON | FP_DIRTY);
 }
 
 /** Leaves before a block if the budget might end before it is next looked at. */
@@ -342,6 +291,12 @@ function code(b: u32): void {
     if (i == count - 1 && (jumps || isPlainJump())) {
       retire();
       break;
+    }
+    const both = i + 1 < count ? lowerPair(page, at) : 0;
+    if (both) {
+      at += both;
+      i++;
+      continue;
     }
     atAccess(i);
     lower(at);
@@ -617,7 +572,7 @@ function goTo(b: u32, taken: u32): void {
     writeBack(~dirtyAt(to));
     settle();
     fillAll(readyAt(to));
-    branch(depthOf(to, LABEL_LOOP));
+    branch(depthOf(to, isOuter(b, to) ? LABEL_OUTER : LABEL_LOOP));
   } else if (isMerge(to)) {
     writeBack(~keptAt(to));
     settle();

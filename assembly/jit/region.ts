@@ -7,10 +7,8 @@
 import { JIT_WORK, PAGE_SIZE } from "../abi";
 import { decode16, decode32, dA, dB, dImm } from "../isa/decode.generated";
 import {
-  OP_ADDI, OP_ADDIW, OP_ADDW, OP_AND, OP_ANDI, OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_BNE, OP_DECODE, OP_DIVUW, OP_DIVW,
-  OP_EBREAK, OP_ECALL, OP_ILLEGAL, OP_ILLEGAL_C, OP_JAL, OP_JALR, OP_LB, OP_LBU, OP_LH, OP_LHU, OP_LUI, OP_LW, OP_MRET, OP_MULW,
-  OP_OR, OP_ORI, OP_REMUW, OP_REMW, OP_SLLIW, OP_SLLW, OP_SLT, OP_SLTI, OP_SLTIU, OP_SLTU, OP_SRAI, OP_SRAIW, OP_SRAW, OP_SRET,
-  OP_SRLIW, OP_SRLW, OP_SUBW, OP_WFI, OP_XOR, OP_XORI,
+  OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_BNE, OP_DECODE, OP_EBREAK, OP_ECALL, OP_ILLEGAL, OP_ILLEGAL_C, OP_JAL,
+  OP_JALR, OP_MRET, OP_SRET, OP_WFI,
 } from "../isa/ops.generated";
 import {
   baseOf, CSR, READS_A, READS_B, READS_C, READS_F_A, READS_F_B, READS_F_C, READS_F_D, ROUNDS, shapeOf, WRITES_A, WRITES_F_A,
@@ -33,7 +31,7 @@ const BLOCKS: u32 = STACK + 4096;
 const B_START: u32 = 0; //  u16: offset in the page
 const B_COUNT: u32 = 2; //  u16: instructions
 const B_KIND: u32 = 4; //   u8
-const B_HEADER: u32 = 5; // u8: heads a loop
+const B_HEADER: u32 = 5; // u8: heads a loop, and where its edges come from: 1 its address or above, 2 below
 const B_MERGES: u32 = 6; // u16: forward edges that lead here
 const B_SUCC0: u32 = 8; //  i16: block, or -1: leaves the region to B_OUT0
 const B_SUCC1: u32 = 10; // i16
@@ -54,12 +52,15 @@ const B_READY: u32 = 64; // u64: they hold their registers
 const B_KEPT: u32 = 72; //  u64: they may be newer than the hart's registers
 const B_DIRTY: u32 = 80; // u64: they are, on some way to here
 const B_FP: u32 = 88; //    u8: what is known of floating point's state
-const B_ROUNDS: u32 = 89; // u8: 1 it rounds, 2 of a header: its loop does, 4 it has a CSR instruction
+const B_ROUNDS: u32 = 89; // u8: 1 it rounds, 2 of a header: its loop does, 4 it has a CSR instruction, 8 it writes an f register
 const B_WORDS: u32 = 92; // u32: registers that hold sign-extended words at the start
 const B_SIZE: u32 = 96;
 const HERE: u8 = 1;
 const IN_LOOP: u8 = 2;
 const SETS_STATE: u8 = 4;
+const WRITES_FLOAT: u8 = 8;
+const FROM_ABOVE: u8 = 1;
+const FROM_BELOW: u8 = 2;
 
 const ORDER: u32 = BLOCKS + MAX_BLOCKS * B_SIZE; // u16: blocks in reverse postorder
 const SEEN: u32 = ORDER + MAX_BLOCKS * 2; // u8, and the next successor to visit
@@ -135,6 +136,15 @@ export function stops(o: u16): bool {
 @inline export function kindOf(b: u32): u32 { return load<u8>(block(b), B_KIND); }
 // @ts-ignore: decorator
 @inline export function isHeader(b: u32): bool { return load<u8>(block(b), B_HEADER) != 0; }
+/**
+ * Does it head two loops, one in the other? So it is where the region's entry is the head of an inner loop:
+ * the outer one's way round falls into it from lower addresses.
+ */
+// @ts-ignore: decorator
+@inline export function headsTwo(b: u32): bool { return load<u8>(block(b), B_HEADER) == (FROM_ABOVE | FROM_BELOW); }
+/** Is a way from `b` to a header one of its outer loop? */
+// @ts-ignore: decorator
+@inline export function isOuter(b: u32, header: u32): bool { return headsTwo(header) && startOf(b) < startOf(header); }
 // @ts-ignore: decorator
 @inline export function isMerge(b: u32): bool { return load<u16>(block(b), B_MERGES) > 1; }
 // @ts-ignore: decorator
@@ -173,9 +183,14 @@ export function orderedCount(): u32 { return orderCount; }
 // @ts-ignore: decorator
 @inline export function loopRounds(b: u32): bool { return (load<u8>(block(b), B_ROUNDS) & IN_LOOP) != 0; }
 
-/** Registers that hold sign-extended words at a block's start, on every way to it. */
+// @ts-ignore: decorator
+@inline export function writesFloat(b: u32): bool { return (load<u8>(block(b), B_ROUNDS) & WRITES_FLOAT) != 0; }
+
+/** Registers that hold sign-extended words at a block's start, on every way to it (jit/words). */
 // @ts-ignore: decorator
 @inline export function wordsAt(b: u32): u32 { return load<u32>(block(b), B_WORDS); }
+// @ts-ignore: decorator
+@inline export function setWords(b: u32, words: u32): void { store<u32>(block(b), words, B_WORDS); }
 
 export function setKnown(b: u32, ready: u64, kept: u64, dirty: u64, fp: u32): void {
   store<u64>(block(b), ready, B_READY);
@@ -259,7 +274,6 @@ export function discover(page: u32, slots: u32, entry: u32, all: bool): bool {
   shape();
   measurePaths();
   live();
-  findWords(page);
   return true;
 }
 
@@ -401,6 +415,7 @@ function uses(page: u32, b: u32): void {
     if (shape & (READS_F_A | READS_F_B | WRITES_F_A)) floats = true;
     if (shape & ROUNDS) rounds |= HERE;
     if (shape & CSR) rounds |= SETS_STATE;
+    if (shape & WRITES_F_A) rounds |= WRITES_FLOAT;
     at += opSize;
   }
   store<u64>(block(b), reads & ~1, B_READS);
@@ -499,7 +514,8 @@ function shape(): void {
       if (rpoOf(to) > rpoOf(b)) {
         store<u16>(block(to), load<u16>(block(to), B_MERGES) + 1, B_MERGES);
       } else if (dominates(to, b)) {
-        store<u8>(block(to), 1, B_HEADER);
+        const side = startOf(b) < startOf(to) ? FROM_BELOW : FROM_ABOVE;
+        store<u8>(block(to), load<u8>(block(to), B_HEADER) | side, B_HEADER);
       } else {
         store<i16>(block(b) + e * 2, -1, B_SUCC0); // OUT already says where
       }
@@ -524,7 +540,7 @@ function measurePaths(): void {
 }
 
 // @ts-ignore: decorator
-@inline function calls(b: u32): bool { return kindOf(b) == KIND_CALL || kindOf(b) == KIND_CALLR; }
+@inline export function calls(b: u32): bool { return kindOf(b) == KIND_CALL || kindOf(b) == KIND_CALLR; }
 
 /** Which locals are of use where: behind a call all of them are loaded anew. */
 function live(): void {
@@ -565,60 +581,10 @@ function live(): void {
       let writes = loopWrites(to);
       for (let j = rpoOf(to); j <= rpoOf(b); j++) {
         const inside = block(ordered(j - 1));
-        writes |= load<u64>(inside, B_WRITES);
+        if (!isOuter(b, to)) writes |= load<u64>(inside, B_WRITES);
         if (load<u8>(inside, B_ROUNDS) & HERE) store<u8>(block(to), load<u8>(block(to), B_ROUNDS) | IN_LOOP, B_ROUNDS);
       }
       store<u64>(block(to), writes, B_LOOP);
-    }
-  }
-}
-
-// ---- Words ------------------------------------------------------------------------------
-
-/** What `fetch` has decoded makes of the registers that hold sign-extended words; bit 0 stands for x0. */
-export function wordsAfter(words: u32): u32 {
-  if (!(shapeOf(op) & WRITES_A) || opA > 31) return words;
-  const bit: u32 = 1 << opA;
-  return isWord(words) ? words | bit : words & ~bit;
-}
-
-// @ts-ignore: decorator
-@inline function both(words: u32): bool { return (words >> opB & words >> (opImm & 31) & 1) != 0; }
-
-function isWord(words: u32): bool {
-  switch (<i32>op) {
-    case OP_LUI: case OP_LB: case OP_LH: case OP_LW: case OP_LBU: case OP_LHU: case OP_ADDIW: case OP_SLLIW: case OP_SRLIW:
-    case OP_SRAIW: case OP_ADDW: case OP_SUBW: case OP_SLLW: case OP_SRLW: case OP_SRAW: case OP_MULW: case OP_DIVW: case OP_DIVUW:
-    case OP_REMW: case OP_REMUW: case OP_SLT: case OP_SLTU: case OP_SLTI: case OP_SLTIU:
-      return true;
-    case OP_ADDI: return opB == 0 || (opImm == 0 && (words >> opB & 1) != 0);
-    case OP_ANDI: case OP_ORI: case OP_XORI: case OP_SRAI: return (words >> opB & 1) != 0;
-    case OP_AND: case OP_OR: case OP_XOR: return both(words);
-    default: return false;
-  }
-}
-
-function findWords(page: u32): void {
-  for (let i: u32 = 0; i < orderCount; i++) store<u32>(block(ordered(i)), i ? ~0 : 1, B_WORDS);
-  let changed = true;
-  while (changed) {
-    changed = false;
-    for (let i: u32 = 0; i < orderCount; i++) {
-      const b = ordered(i);
-      let words = wordsAt(b);
-      let at = startOf(b);
-      for (let j = countOf(b); j > 0; j--) {
-        fetch(page, at);
-        words = wordsAfter(words);
-        at += opSize;
-      }
-      if (calls(b)) words = 1;
-      for (let e: u32 = 0; e < 2; e++) {
-        const to = edge(b, e);
-        if (to < 0 || (wordsAt(to) & words) == wordsAt(to)) continue;
-        store<u32>(block(to), wordsAt(to) & words, B_WORDS);
-        changed = true;
-      }
     }
   }
 }

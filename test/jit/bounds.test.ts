@@ -6,9 +6,11 @@ import { type Compile, compileNow } from "../../src/core/jit.ts";
 import { encode } from "../../src/isa/encode.ts";
 import { Assembler } from "../support/assembler.ts";
 import { delays } from "../support/delays.ts";
+import { counter } from "../support/engines.ts";
 import { type MachineOptions, makeMachine, RAM_BASE, type TestMachine } from "../support/machine.ts";
 
-const [RA, S0, S1, T0, T1, T2, T3, A0] = [1, 8, 9, 5, 6, 7, 28, 10] as const;
+const [RA, S0, S1, T0, T1, T2, T3, A0, MULTIPLIER, MASK] = [1, 8, 9, 5, 6, 7, 28, 10, 18, 19] as const;
+const RETURN = encode("jalr", { rd: 0, rs1: RA, imm: 0 });
 /** Instructions in a round. */
 const SLICE = 3000;
 const RAM_SIZE = 0x200_0000;
@@ -149,5 +151,62 @@ describe.each(ARRIVALS)("modules come %s", (_, arrivals) => {
     let alive = 0;
     for (let i = base; i < core.table.length; i++) if (core.table.get(i)) alive++;
     expect(alive).toBeLessThanOrEqual(core.machineU32(core.abi.M_JIT_REGIONS));
+  });
+
+  /**
+   * Every one of a million functions is called, in an order that no page lasts in, and
+   * some of them so often that they are compiled. All jumps come from one instruction.
+   */
+  test("a million targets of one jump", { timeout: 120_000 }, () => {
+    const targets = 1 << 20;
+    const [size, often] = [8, 80];
+    const functions = RAM_BASE + 0x10_0000;
+    const program = new Assembler(RAM_BASE);
+    // A full cycle through all numbers below 2^20: Knuth, volume 2, 3.2.1.2.
+    program
+      .li(S0, 1)
+      .li(T0, targets)
+      .li(S1, functions)
+      .li(MULTIPLIER, 0xd_1235)
+      .li(MASK, targets - 1);
+    program.li(T3, 0).label("next").to("again", "bne", { rs1: T3, rs2: 0 });
+    program.op("mul", { rd: S0, rs1: S0, rs2: MULTIPLIER }).op("addi", { rd: S0, rs1: S0, imm: 1443 });
+    program.op("and", { rd: S0, rs1: S0, rs2: MASK }).op("slli", { rd: T1, rs1: S0, shamt: 3 });
+    program.op("add", { rd: T1, rs1: T1, rs2: S1 }).op("addi", { rd: T0, rs1: T0, imm: -1 });
+    program.op("andi", { rd: T2, rs1: T0, imm: 1023 }).to("call", "bne", { rs1: T2, rs2: 0 });
+    program.op("addi", { rd: T3, rs1: 0, imm: often });
+    program.label("again").op("addi", { rd: T3, rs1: T3, imm: -1 });
+    program.label("call").op("jalr", { rd: RA, rs1: T1, imm: 0 });
+    program.op("add", { rd: T2, rs1: T0, rs2: T3 }).to("next", "bne", { rs1: T2, rs2: 0 });
+    program.label("end").to("end", "jal", { rd: 0 });
+    const code = new DataView(new ArrayBuffer(targets * size));
+    for (let i = 0; i < targets; i++) {
+      const add = i & 1 ? { rd: A0, rs1: A0, imm: (i % 4000) - 2000 } : { rd: A0, rs1: A0, imm: i % 2000 };
+      code.setUint32(size * i, encode(i & 1 ? "addi" : "xori", add), true);
+      code.setUint32(size * i + 4, RETURN, true);
+    }
+    const write = (machine: TestMachine) => machine.write(functions, new Uint8Array(code.buffer));
+    const plain = makeMachine({ ramSize: RAM_SIZE });
+    write(plain);
+    run(plain, program);
+
+    const { compile, round } = arrivals();
+    const machine = jitMachine(64, { compile });
+    const { core } = machine;
+    write(machine);
+    const base = core.table.length;
+    run(machine, program, () => {
+      round();
+      checkLimits(machine, base);
+    });
+    expect(outcome(machine)).toEqual(outcome(plain));
+    expect(machine.field("H_INSTRET")).toBe(plain.field("H_INSTRET"));
+    // The cycle has closed.
+    expect(machine.x(S0)).toBe(1n);
+    // The loop is compiled, and of the functions a few at most: one is due for each six million instructions.
+    expect(counter(machine, "CT_COMPILED")).toBeGreaterThan(Number(machine.field("H_INSTRET")) / 3);
+    const regions = core.machineU32(core.abi.M_JIT_TOTAL);
+    expect(regions).toBeGreaterThan(20);
+    expect(regions).toBeLessThan(200);
   });
 });

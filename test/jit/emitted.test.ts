@@ -30,7 +30,7 @@ function emitted(program: (a: Assembler) => void): string {
       },
     },
   });
-  const a = new Assembler(RAM_BASE);
+  const a = new Assembler(RAM_BASE).label("start");
   for (let i = 0; i < BEFORE; i++) a.op("addi", { rd: 0, rs1: 0, imm: 0 });
   program(a);
   machine.load(a);
@@ -59,6 +59,11 @@ const PROGRAMS: Record<string, (a: Assembler) => void> = {
     a.label("loop").op("add", { rd: A1, rs1: A1, rs2: A0 }).op("addi", { rd: A0, rs1: A0, imm: -1 });
     back(a.to("loop", "bne", { rs1: A0, rs2: 0 }));
   },
+  "loop in a loop": (a) => {
+    a.label("inner").op("add", { rd: A1, rs1: A1, rs2: A0 }).op("addi", { rd: A0, rs1: A0, imm: -1 });
+    a.to("inner", "bne", { rs1: A0, rs2: 0 }).op("addi", { rd: A2, rs1: A2, imm: -1 });
+    back(a.to("start", "bne", { rs1: A2, rs2: 0 }));
+  },
   "load and store": (a) => {
     back(a.op("ld", { rd: A1, rs1: A0, imm: 8 }).op("sw", { rs1: A0, rs2: A1, imm: 16 }));
   },
@@ -79,6 +84,9 @@ const PROGRAMS: Record<string, (a: Assembler) => void> = {
   },
   "addition of doubles": (a) => {
     back(a.op("fadd.d", { fd: A0, fs1: A0, fs2: A1 }));
+  },
+  "product and sum of doubles": (a) => {
+    back(a.op("fmul.d", { fd: A0, fs1: A1, fs2: A2 }).op("fsub.d", { fd: A1, fs1: A2, fs2: A0 }));
   },
   atomic: (a) => {
     back(a.op("amoadd.w", { rd: A0, rs1: A1, rs2: A2 }));

@@ -70,6 +70,7 @@ const value = (random: Random, wide = true): bigint =>
   chance(random, 8) ? choose(random, VALUES) : plain(random, wide);
 
 const BOTH = ["fadd", "fsub", "fmul", "fdiv"];
+const SUMS = ["fadd.d", "fsub.d"];
 const SIGNS = ["fsgnj", "fsgnjn", "fsgnjx", "fmin", "fmax"];
 const FUSED = ["fmadd", "fmsub", "fnmadd", "fnmsub"];
 const COMPARES = ["feq", "flt", "fle"];
@@ -91,6 +92,9 @@ function instruction(out: Assembler, random: Random): void {
   const imm = 8 * (random() % (STORED / 8));
   switch (random() % 14) {
     case 0:
+      out.op("fmul.d", { fd, fs1, fs2, rm });
+      out.op(choose(random, SUMS), { fd: fs3, fs1: choose(random, [fd, fs2]), fs2: choose(random, [fd, fs3]), rm });
+      break;
     case 1:
     case 2:
       out.op(`${choose(random, BOTH)}.${format}`, { fd, fs1, fs2, rm });

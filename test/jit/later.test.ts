@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { delays } from "../support/delays.ts";
 import { debian, digest, guest, instants } from "../support/linux.ts";
 
+const INSTANTS = Number(process.env.WARDIAN_ENGINE_INSTANTS ?? 3);
 const ROUNDS = 9000;
 
 test.each([
@@ -13,7 +14,7 @@ test.each([
   "seed %i: modules that take up to %i rounds change nothing",
   async (seed, most) => {
     const boot = await debian(1);
-    const stops = instants(3, ROUNDS);
+    const stops = instants(INSTANTS, ROUNDS);
     const interpreted = guest(1, boot);
     const { compile, round } = delays(seed, most);
     const compiled = guest(1, boot, "jit", compile);
@@ -32,5 +33,5 @@ test.each([
     expect(compiled.cell.counters().regions).toBeGreaterThan(50);
     expect(compiled.output).toBe(interpreted.output);
   },
-  240_000,
+  240_000 + INSTANTS * 5000,
 );
