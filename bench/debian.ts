@@ -11,7 +11,7 @@ import { BenchError } from "./errors.ts";
 import type { Machines } from "./machines.ts";
 import { packageRoot } from "./paths.ts";
 
-const TOOLS = ["fio", "iperf3"];
+const TOOLS = ["fio", "gcc", "iperf3", "python3-minimal", "sqlite3", "xz-utils", "zstd"];
 /** Guest RAM, MiB. */
 const MEMORY = 1024;
 

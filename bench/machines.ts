@@ -14,6 +14,8 @@ export interface Machines {
   readonly qemus: readonly Qemu[];
   /** Also as a program of the host, where there is one. */
   readonly native: boolean;
+  /** Also in v86. */
+  readonly v86: boolean;
 }
 
 export interface Wardian {

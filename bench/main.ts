@@ -22,10 +22,12 @@ import { runDisk } from "./suites/disk.ts";
 import { runKernels } from "./suites/kernels.ts";
 import { runMicro } from "./suites/micro.ts";
 import { runNet } from "./suites/net.ts";
+import { runPeers } from "./suites/peers.ts";
+import { runWork } from "./suites/work.ts";
 
-const SUITES = ["kernels", "boot", "disk", "net", "debian", "micro", "browser"] as const;
+const SUITES = ["kernels", "boot", "disk", "net", "debian", "work", "micro", "browser", "peers"] as const;
 /** Those that run in a Debian on a disk. */
-const ON_DEBIAN: readonly Suite[] = ["disk", "net", "debian"];
+const ON_DEBIAN: readonly Suite[] = ["disk", "net", "debian", "work"];
 type Suite = (typeof SUITES)[number];
 const PEERS = ["qemu", "native", "v86"] as const;
 type Peer = (typeof PEERS)[number];
@@ -78,6 +80,7 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
     wardian: onMachines && !options.peersOnly ? findWardian(options.engine) : undefined,
     qemus: onMachines && options.against.includes("qemu") ? await findQemus(say) : [],
     native: options.against.includes("native"),
+    v86: options.against.includes("v86"),
   };
   const kernels = KERNELS.filter(({ name }) => !options.kernel.length || options.kernel.includes(name));
   const rows: Row[] = [];
@@ -89,7 +92,9 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
       if (debian && suite === "disk") rows.push(...(await runDisk(debian, options.runs, say)));
       if (debian && suite === "net") rows.push(...(await runNet(debian, options.runs, say)));
       if (debian && suite === "debian") rows.push(...(await runDebian(debian, options.runs, say)));
+      if (debian && suite === "work") rows.push(...(await runWork(debian, options.runs, say)));
       if (suite === "browser") rows.push(...(await runBrowser({ ...options, kernels }, say)));
+      if (suite === "peers") rows.push(...(await runPeers(machines, { ...options, kernels }, say)));
       if (suite === "micro") rows.push(...(await runMicro(MICRO_MS, say)));
     }
   } finally {
@@ -106,7 +111,10 @@ export async function main(args: readonly string[]): Promise<number> {
     .description("Measure wardian, alone or against its peers on this machine")
     .argument("[suites...]", `any of ${SUITES.join(", ")}; kernels unless told`)
     .addOption(
-      new Option("--against <peer>", "also run on this peer; may be given again: qemu, native, or v86 of suite browser")
+      new Option(
+        "--against <peer>",
+        "also run on this peer; may be given again: qemu, native, or v86 of suites browser and peers",
+      )
         .argParser(each(PEERS))
         .default([] as Peer[], "none"),
     )

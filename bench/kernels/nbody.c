@@ -7,7 +7,11 @@ typedef struct {
   double x, y, z, vx, vy, vz, mass;
 } Body;
 
+#ifdef UNFUSED /* beside a machine without the instruction: all of them round twice */
+static double fma_(double a, double b, double c) { return a * b + c; }
+#else
 static double fma_(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#endif
 
 static void step(Body *body, double dt) {
   for (int i = 0; i < BODIES; i++) {

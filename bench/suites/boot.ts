@@ -7,9 +7,9 @@ import type { Machines } from "../machines.ts";
 import { makeRow, type Row } from "../report.ts";
 
 /** Says to the image's start script to power off instead of giving a shell. */
-const POWER_OFF = "wardian.poweroff";
+export const POWER_OFF = "wardian.poweroff";
 /** The kernel's last words. */
-const DOWN = "reboot: Power down";
+export const DOWN = "reboot: Power down";
 
 /** Boots on each machine in turn. @throws BenchError when one doesn't get to its end */
 export async function runBoot(machines: Machines, runs: number, say: (what: string) => void): Promise<Row[]> {

@@ -1,10 +1,16 @@
 /**
- * Suite browser: Wardian in a page of Debian's Chromium, against itself in Node
- * in the same run: kernels by the guest's clock, and Debian to its prompt.
+ * Suite browser: Wardian in a page of Debian's Chromium. Alone, against itself
+ * in Node in the same run: kernels by the guest's clock, Debian to its prompt,
+ * and what modules cost. Against v86: Debian to its prompt from nothing, and
+ * programs and kernels in it.
  */
 
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import type { EngineName } from "../../src/core/engine.ts";
+import { provision } from "../../src/images/index.ts";
 import type { Served } from "../../src/web/server/static.ts";
 import { buildKernel } from "../build.ts";
 import { type Bench, openBench, rendererMegabytes } from "../chromium.ts";
@@ -12,8 +18,10 @@ import { BenchError } from "../errors.ts";
 import type { Kernel } from "../kernels.ts";
 import { findWardian } from "../machines.ts";
 import { geometricMean, makeRow, type Row, summarize } from "../report.ts";
-import { type KernelsOptions, type Outcome, readOutcome } from "./kernels.ts";
+import { PROGRAMS, v86Initramfs, v86Parts } from "../v86.ts";
+import { type KernelsOptions, type Outcome, ratiosOfAll, readOutcome } from "./kernels.ts";
 import { measureModules } from "./modules.ts";
+import { withKernels } from "./peers.ts";
 import { startV86, v86Files } from "./v86.ts";
 
 export interface BrowserOptions extends KernelsOptions {
@@ -29,7 +37,7 @@ declare const wardian: {
 interface PageMachine {
   readonly console: {
     onData(listener: (bytes: Uint8Array) => void): void;
-    expect(pattern: RegExp): Promise<unknown>;
+    expect(pattern: RegExp): Promise<{ readonly input?: string }>;
     write(data: string): void;
   };
   readonly exited: Promise<unknown>;
@@ -37,87 +45,142 @@ interface PageMachine {
 }
 
 /** What both guests run, by the same BusyBox, and how it is called. */
-const PROGRAMS: readonly (readonly [name: string, command: string])[] = [
+const COMMANDS: readonly (readonly [name: string, command: string])[] = [
   ["sha256sum of 16 MiB", "dd if=/dev/zero bs=1M count=16 2>/dev/null | sha256sum"],
   ["gzip of 8 MiB", "dd if=/dev/zero bs=1M count=8 2>/dev/null | gzip -c | wc -c"],
   ["awk, 300,000 additions", "awk 'BEGIN { for (i = 0; i < 300000; i++) s += i * 2; print s }'"],
   ["a shell's loop of 50,000", "i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done"],
   ["100 programs started", "i=0; while [ $i -lt 100 ]; do /bin/true; i=$((i + 1)); done"],
 ];
+const PROMPT = "to its prompt, from nothing";
 
 /** What the pages of both have. */
 interface Guest {
-  expect(pattern: RegExp): Promise<unknown>;
+  /** @returns what it wrote up to there */
+  expect(pattern: RegExp): Promise<string>;
   write(data: string): void;
 }
 
-/** Debian's kernel and BusyBox to the prompt from nothing, then programs in it; of v86 too if it is asked for. */
+/** Runs a command in a page's guest: what it wrote, and its seconds by the page's clock. */
+function command(page: Page, text: string): Promise<{ stdout: string; seconds: number }> {
+  return page.evaluate(async (text) => {
+    const { guest } = globalThis as unknown as { guest: Guest };
+    const began = performance.now();
+    guest.write(`${text}; echo do''ne\n`);
+    const stdout = await guest.expect(/\ndone\r?\n/);
+    return { stdout, seconds: (performance.now() - began) / 1000 };
+  }, text);
+}
+
+/** A Debian in a page. */
+interface Peer {
+  readonly name: string;
+  /** The page's path, and what boots there to a prompt. */
+  readonly path: string;
+  start(page: Page): Promise<void>;
+}
+
+/** Debian's kernel and BusyBox to the prompt from nothing, then programs in it. @param kernels that it has */
 async function measureDebian(
   bench: Bench,
-  engine: EngineName,
-  runs: number,
-  v86: boolean,
+  peers: readonly Peer[],
+  options: KernelsOptions,
+  kernels: readonly Kernel[],
   say: (what: string) => void,
 ): Promise<Row[]> {
-  const values = new Map<string, Map<string, number[]>>();
-  const add = (name: string, machine: string, value: number) => {
-    const row = values.get(name) ?? new Map<string, number[]>();
-    values.set(name, row.set(machine, [...(row.get(machine) ?? []), value]));
+  const rows = new Map<string, { unit: string; runs: Map<string, number[]> }>();
+  const add = (name: string, unit: string, machine: string, value: number) => {
+    const row = rows.get(name) ?? { unit, runs: new Map<string, number[]>() };
+    rows.set(name, row);
+    row.runs.set(machine, [...(row.runs.get(machine) ?? []), value]);
   };
-  const machines: readonly (readonly [name: string, path: string, start: (page: Page) => Promise<void>])[] = [
-    ["wardian", "/", (page) => startWardian(page, engine)],
-    ...(v86 ? ([["v86", "/v86/", (page: Page) => startV86(page, "console=ttyS0")]] as const) : []),
-  ];
-  for (let round = 1; round <= runs; round++) {
-    for (const [name, path, start] of machines) {
-      say(`Debian in a page, ${name}, ${round} of ${runs}`);
+  const sums = new Map<string, string>();
+  for (let round = 1; round <= options.runs; round++) {
+    for (const { name, path, start } of peers) {
+      say(`Debian in a page, ${name}, ${round} of ${options.runs}`);
       const before = bench.sent();
       const page = await bench.page(path);
       const began = performance.now();
       await start(page);
-      add("debian to its prompt, from nothing, s", name, (performance.now() - began) / 1000);
-      add("debian, downloaded, MB", name, (bench.sent() - before) / 1e6);
-      add("debian, the renderer's memory, MB", name, await rendererMegabytes(page));
-      for (const [program, command] of PROGRAMS) {
-        const seconds = await page.evaluate(async (text) => {
-          const { guest } = globalThis as unknown as { guest: Guest };
-          const began = performance.now();
-          guest.write(`${text}; echo do''ne\n`);
-          await guest.expect(/\ndone\r?\n/);
-          return (performance.now() - began) / 1000;
-        }, command);
-        add(`${program}, s`, name, seconds);
+      add(PROMPT, "s", name, (performance.now() - began) / 1000);
+      add("downloaded", "MB", name, (bench.sent() - before) / 1e6);
+      add("the renderer's memory", "MB", name, await rendererMegabytes(page));
+      for (const [program, text] of COMMANDS) add(program, "s", name, (await command(page, text)).seconds);
+      for (const kernel of kernels) {
+        say(`${kernel.name} in a page, ${name}, ${round} of ${options.runs}`);
+        const { stdout, seconds } = await command(page, `${PROGRAMS}/${kernel.name}`);
+        const usage = { stdout, stderr: "", wall: seconds, cpu: Number.NaN, code: 0 };
+        const outcome = readOutcome(name, kernel.name, options.repetitions, usage);
+        agree(sums, kernel.name, outcome.checksum);
+        for (const measure of ["first", "steady"] as const)
+          add(`${kernel.name}, ${measure}`, "s", name, outcome[measure]);
       }
     }
   }
-  return [...values].map(([text, runs]) => {
-    const [, name, unit] = /^(.*), (\w+)$/.exec(text)!;
-    return makeRow({ suite: "browser", name: name!, unit: unit!, better: "lower" }, runs);
-  });
+  return [...rows].map(([name, { unit, runs }]) => makeRow({ suite: "browser", name, unit, better: "lower" }, runs));
 }
 
-function startWardian(page: Page, engine: EngineName): Promise<void> {
-  return page.evaluate(async (engine) => {
-    const vm = await wardian.Machine.create({ image: "debian", engine });
-    const { console: terminal } = vm;
-    const guest: Guest = {
-      expect: (pattern) => terminal.expect(pattern),
-      write: (data) => terminal.write(data),
-    };
-    Object.assign(globalThis, { guest });
-    await vm.start();
-    await terminal.expect(/# $/);
-  }, engine);
+function agree(sums: Map<string, string>, kernel: string, checksum: string): void {
+  const agreed = sums.get(kernel) ?? checksum;
+  if (agreed !== checksum) throw new BenchError(`${kernel} computes different things: ${agreed} and ${checksum}`);
+  sums.set(kernel, agreed);
+}
+
+/** @param initrd a URL, in place of the image's own */
+function wardianPeer(engine: EngineName, initrd?: string): Peer {
+  const options = { image: "debian", engine, ...(initrd !== undefined && { initrd }) };
+  return {
+    name: "wardian",
+    path: "/",
+    start: (page) =>
+      page.evaluate(async (options) => {
+        const vm = await wardian.Machine.create(options);
+        const { console: terminal } = vm;
+        const guest: Guest = {
+          expect: async (pattern) => (await terminal.expect(pattern)).input ?? "",
+          write: (data) => terminal.write(data),
+        };
+        Object.assign(globalThis, { guest });
+        await vm.start();
+        await terminal.expect(/# $/);
+      }, options),
+  };
 }
 
 /** @throws BenchError when checksums differ */
 export async function runBrowser(options: BrowserOptions, say: (what: string) => void): Promise<Row[]> {
+  return options.against.includes("v86") ? againstV86(options, say) : againstNode(options, say);
+}
+
+async function againstV86(options: BrowserOptions, say: (what: string) => void): Promise<Row[]> {
+  const { kernels, engine = "jit" } = options;
+  const image = await provision("debian");
+  if (image.kind !== "linux") throw new BenchError("the image debian isn't a Linux: mend roms/manifest.json");
+  const parts = await v86Parts(say);
+  const directory = await mkdtemp(join(tmpdir(), "wardian-bench-"));
+  try {
+    const ours = join(directory, "initrd");
+    const theirs = join(directory, "initrd-v86");
+    await writeFile(ours, await withKernels(await readFile(image.initrd), "linux", options));
+    await writeFile(theirs, await withKernels(await v86Initramfs(parts), "linux-i386", options));
+    const bench = await openBench(new Map([["/bench/initrd", { file: ours }], ...v86Files(parts, theirs)]));
+    try {
+      const peers = [wardianPeer(engine, "/bench/initrd"), { name: "v86", path: "/v86/", start: startV86 }];
+      const rows = await measureDebian(bench, peers, options, kernels, say);
+      return [...rows, ...ratiosOfAll("browser", kernels, rows)];
+    } finally {
+      await bench.close();
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function againstNode(options: BrowserOptions, say: (what: string) => void): Promise<Row[]> {
   const { engine = "jit", runs } = options;
   const files = new Map<string, Served>();
   for (const kernel of options.kernels)
     files.set(`/kernels/${kernel.name}`, { file: await buildKernel(kernel, "guest", options) });
-  const v86 = options.against.includes("v86") ? await v86Files(say) : undefined;
-  for (const [path, file] of v86 ?? []) files.set(path, file);
   const bench = await openBench(files);
   const node = findWardian(engine);
   try {
@@ -151,8 +214,8 @@ export async function runBrowser(options: BrowserOptions, say: (what: string) =>
         outcomes.wardian.push(await inPage(kernel));
         outcomes.node.push(await inNode(kernel, guest));
       }
-      const sums = new Set([...outcomes.wardian, ...outcomes.node].map(({ checksum }) => checksum));
-      if (sums.size > 1) throw new BenchError(`${kernel.name} computes different things: ${[...sums].join(" and ")}`);
+      const sums = new Map<string, string>();
+      for (const { checksum } of [...outcomes.wardian, ...outcomes.node]) agree(sums, kernel.name, checksum);
       for (const measure of ["first", "steady"] as const) {
         const times = new Map(Object.entries(outcomes).map(([name, all]) => [name, all.map((o) => o[measure])]));
         rows.push(makeRow({ suite: "browser", name: `${kernel.name}, ${measure}`, unit: "s", better: "lower" }, times));
@@ -164,7 +227,7 @@ export async function runBrowser(options: BrowserOptions, say: (what: string) =>
         rows.push(summarize({ suite: "browser", name: `geometric mean of all, ${measure}` }, all, geometricMean));
     }
 
-    rows.push(...(await measureDebian(bench, engine, runs, v86 !== undefined, say)));
+    rows.push(...(await measureDebian(bench, [wardianPeer(engine)], options, [], say)));
 
     say("modules in a page and in Node");
     rows.push(...(await measureModules(bench)));

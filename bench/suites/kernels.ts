@@ -107,11 +107,11 @@ export async function runKernels(
       rows.push(makeRow({ suite: "kernels", name: `${kernel.name}, ${name}`, unit, better: "lower" }, runs));
     }
   }
-  return [...rows, ...ratiosOfAll(options.kernels, rows)];
+  return [...rows, ...ratiosOfAll("kernels", options.kernels, rows)];
 }
 
 /** The means and the least of the kernels' ratios, steady and first; nothing without a peer to hold wardian against. */
-function ratiosOfAll(kernels: readonly Kernel[], rows: readonly Row[]): Row[] {
+export function ratiosOfAll(suite: string, kernels: readonly Kernel[], rows: readonly Row[]): Row[] {
   const integer = kernels.filter(({ floating }) => !floating);
   const parts = [
     { name: `geometric mean of ${kernels.length}`, of: kernels, combine: geometricMean },
@@ -122,7 +122,7 @@ function ratiosOfAll(kernels: readonly Kernel[], rows: readonly Row[]): Row[] {
     .flatMap((measure) =>
       parts.map(({ name, of, combine }) => {
         const names = new Set(of.map((kernel) => `${kernel.name}, ${measure}`));
-        const about = { suite: "kernels", name: `${name}, ${measure}` };
+        const about = { suite, name: `${name}, ${measure}` };
         return summarize(
           about,
           rows.filter((row) => names.has(row.name)),

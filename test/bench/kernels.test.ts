@@ -20,7 +20,7 @@ describe("kernels", () => {
 
   it("compute the same on the host and in QEMU, and give rows of both", { timeout: 60_000 }, async () => {
     const qemu = await hostQemu();
-    const machines = { wardian: undefined, qemus: [qemu], native: true };
+    const machines = { wardian: undefined, qemus: [qemu], native: true, v86: false };
     const options = { kernels: KERNELS, runs: 1, repetitions: 3, scale: TINY, directory };
     const rows = await runKernels(machines, options, () => {});
     const measures = ["first", "steady", "process"];
@@ -48,6 +48,7 @@ describe("kernels", () => {
         { label: "qemu-10.0", version: 10, command: [], env: {}, run: machine(2) },
       ],
       native: false,
+      v86: false,
     };
     const kernels = KERNELS.filter(({ name }) => name === "sha256" || name === "matmul");
     const options = { kernels, runs: 2, repetitions: 3, scale: TINY, directory };
@@ -81,7 +82,7 @@ describe("kernels", () => {
         return { ...usage, stdout: usage.stdout.replace(/^./gm, (digit) => (digit === "0" ? "1" : "0")) };
       },
     };
-    const machines = { wardian: undefined, qemus: [qemu, wrong], native: false };
+    const machines = { wardian: undefined, qemus: [qemu, wrong], native: false, v86: false };
     const options = { kernels: KERNELS.slice(0, 1), runs: 1, repetitions: 2, scale: TINY, directory };
     await expect(runKernels(machines, options, () => {})).rejects.toThrow(/sha256 computes different things/);
   });

@@ -75,17 +75,21 @@ export interface SiteOptions {
   readonly files?: Readonly<Record<string, Served>>;
   /** What "/" is. Default: an empty page that has the module as `wardian`. */
   readonly index?: string;
+  /** More images than there always are. */
+  readonly more?: readonly string[];
 }
 
 const MODULE_PAGE = `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,">
 <script type="module">globalThis.wardian = await import("/wardian/index.js");</script>`;
 
 let images: Promise<ImageFiles> | undefined;
+const ALWAYS = ["debian", "hello", "selftest"];
 
 /** Serves the module at /wardian/, the page at /page/, images at /images/. */
-export async function site({ isolated = true, files = {}, index = MODULE_PAGE }: SiteOptions = {}): Promise<Site> {
-  images ??= servedImages({}, ["debian", "hello", "selftest"]);
-  const found = await images;
+export async function site(options: SiteOptions = {}): Promise<Site> {
+  const { isolated = true, files = {}, index = MODULE_PAGE, more } = options;
+  images ??= servedImages({}, ALWAYS);
+  const found = more === undefined ? await images : await servedImages({}, [...ALWAYS, ...more]);
   const folders = [folderAt("/wardian/", `${root}dist/browser`), folderAt("/page/", `${root}dist/web`)];
   const find = (path: string): Served | undefined => {
     const own = files[path] ?? (path === "/" ? { content: index } : undefined);

@@ -7,7 +7,7 @@ import { Keys } from "./keys.ts";
 import { Meter } from "./meter.ts";
 import { onTheme, theme } from "./theme.ts";
 
-/** Phones have room for few columns; this makes it fifty or so. */
+/** Phones have room for few columns; this makes it forty or so. */
 const SMALL_SCREEN = "(max-width: 40rem)";
 /** Milliseconds without another change, before the guest hears of the terminal's size. */
 const SETTLED_MS = 200;

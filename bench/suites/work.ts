@@ -1,0 +1,86 @@
+/** Suite work: what people run in a Debian: interpreters, compressors, a database, a compiler, a shell. */
+
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Debian, record, valuesOf } from "../debian.ts";
+import { BenchError } from "../errors.ts";
+import { packageRoot } from "../paths.ts";
+import { geometricMean, makeRow, type Row, summarize } from "../report.ts";
+
+/** Bytes that are compressed: Debian's own programs and modules, one after the other. */
+const SIZE = 20_000_000;
+
+/** What is timed, by a shell in a folder with our files and `data`; what it writes must be the same everywhere. */
+const JOBS: readonly (readonly [name: string, command: string])[] = [
+  ["python3", "python3 work.py"],
+  ["perl", "perl work.pl"],
+  ["gzip of 20 MB", "gzip -c data"],
+  ["xz of 20 MB", "xz -0 -T1 -c data"],
+  ["zstd of 20 MB", "zstd -q -c data"],
+  ["sqlite3", "sqlite3 work.db <work.sql"],
+  ["gcc -O2", `for file in *.c; do gcc -O2 -ffreestanding -S -o - $file; done`],
+  ["100 programs started", "i=0; while [ $i -lt 100 ]; do /bin/true; i=$((i + 1)); done"],
+];
+
+const PREPARE = [
+  "mount -t tmpfs tmp /tmp; cd /tmp",
+  "export LC_ALL=C HOME=/tmp PYTHONHASHSEED=0",
+  // Everything is read once before, so that it isn't the disk that is measured.
+  `find /usr/bin /usr/lib/python3* -type f | sort | xargs cat | head -c ${SIZE} >data`,
+  'cat "$(gcc -print-prog-name=cc1)" /usr/lib/riscv64-linux-gnu/*.so* >/dev/null',
+];
+
+/** Our own files: scripts, and kernels for the compiler. */
+async function sources(): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const [folder, wanted] of [
+    ["bench/work", /./],
+    ["bench/kernels", /^kernel\.h$|^(?:bytecode|copy|hash|quicksort|sha256)\.c$/],
+  ] as const) {
+    const names = (await readdir(join(packageRoot(), folder))).filter((name) => wanted.test(name)).sort();
+    for (const name of names) files.set(name, await readFile(join(packageRoot(), folder, name), "utf8"));
+  }
+  return files;
+}
+
+/** The whole of it; each job's time is in nanoseconds by the guest's clock. */
+export function workScript(files: ReadonlyMap<string, string>, jobs = JOBS): string {
+  const END = "END OF FILE";
+  return [
+    ...PREPARE,
+    ...[...files].map(([name, text]) => `cat >${name} <<'${END}'\n${text.trimEnd()}\n${END}`),
+    ...jobs.flatMap(([name, command]) => [
+      "from=$(date +%s%N)",
+      `{ ${command.replace(/;$/, "")}; } >out 2>&1`,
+      "to=$(date +%s%N)",
+      `echo "bench ${name} $((to - from))"`,
+      `echo "sum ${name} $(sha256sum <out | cut -c 1-16)"`,
+    ]),
+  ].join("\n");
+}
+
+/** Runs on each machine in turn. @throws BenchError when machines compute different things */
+export async function runWork(debian: Debian, runs: number, say: (what: string) => void): Promise<Row[]> {
+  const names = JOBS.map(([name]) => name);
+  const script = workScript(await sources());
+  const results = new Map<string, Map<string, number[]>>();
+  const sums = new Map<string, string>();
+  for (let round = 1; round <= runs; round++) {
+    for (const [machine, runner] of debian.runners) {
+      say(`work on ${machine}, ${round} of ${runs}`);
+      const output = await runner.script(script, {});
+      const values = valuesOf(output, names, machine);
+      for (const name of names) record(results, name, machine, values.get(name)! / 1e9);
+      for (const [, name, sum] of output.matchAll(/^sum (.+) ([0-9a-f]{16})\r?$/gm)) {
+        const agreed = sums.get(name!) ?? sum!;
+        if (agreed !== sum) throw new BenchError(`${name} gives something else on ${machine}`);
+        sums.set(name!, agreed);
+      }
+    }
+  }
+  const rows = names.map((name) =>
+    makeRow({ suite: "work", name, unit: "s", better: "lower" }, results.get(name) ?? new Map()),
+  );
+  const all = summarize({ suite: "work", name: "geometric mean" }, rows, geometricMean);
+  return Object.keys(all.ratios).length > 0 ? [...rows, all] : rows;
+}
