@@ -19,18 +19,29 @@ import { checkPageNetwork, type PageNetwork } from "./host/browser/network.ts";
 import { type FileSource, gunzip, type ImageProgress, type LoadOptions, readSource } from "./host/browser/sources.ts";
 import { executors, pageMeter } from "./host/browser/worker.ts";
 import { checkDisk } from "./hypervisor/attach.ts";
+import type { BalloonOptions } from "./hypervisor/balloon.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
-import { DEFAULT_MEMORY, engineOf, guessBios, hartsOf, joinAppend, MAX_HARTS } from "./hypervisor/options.ts";
+import {
+  balloonOf,
+  DEFAULT_MEMORY,
+  engineOf,
+  guessBios,
+  hartsOf,
+  joinAppend,
+  MAX_HARTS,
+} from "./hypervisor/options.ts";
 import type { CellSpec, MachineDisk } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
 import { BootError, type BootOptions, planBoot } from "./machine/boot.ts";
 import { compressedPayload } from "./machine/image.ts";
 import type { TransportName } from "./machine/virtio.ts";
+import { savedBalloon } from "./snapshot/balloon.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export { ENGINES, type EngineName } from "./core/engine.ts";
 export { type PageNetwork, Switch } from "./host/browser/network.ts";
 export { FileError, type FileSource, type ImageProgress } from "./host/browser/sources.ts";
+export type { BalloonOptions, BalloonStats, GuestMemoryStats, MachineBalloon } from "./hypervisor/balloon.ts";
 export type { ImageFile, ImageRecord } from "./hypervisor/image-record.ts";
 export {
   type DebugConnection,
@@ -73,6 +84,8 @@ export interface MachineOptions {
   readonly disks?: readonly PageDisk[];
   /** Default: none. */
   readonly network?: PageNetwork;
+  /** A memory balloon: true for one that is empty at first, or its size; see MachineBalloon. Default: none. */
+  readonly balloon?: boolean | number | string | BalloonOptions;
   /** Time counted from instructions and no outside entropy: the same inputs give the same run. */
   readonly deterministic?: boolean;
   /** What executes instructions; the interpreter unless told. With "jit", hot code is compiled to WebAssembly. */
@@ -142,7 +155,8 @@ export class Machine extends BaseMachine {
       harts,
       fdt: { rngSeed: bootSeed(deterministic) },
     });
-    const spec = { memoryBytes, harts, boot: plan, sbi: boot.bios === "builtin", deterministic, engine };
+    const made = { memoryBytes, harts, boot: plan, sbi: boot.bios === "builtin", deterministic, engine };
+    const spec = { ...made, ...balloonOf(options, memoryBytes) };
     return launch({ ...options, disks: [...disks, ...(options.disks ?? [])] }, assets, module, spec);
   }
 
@@ -159,7 +173,12 @@ export class Machine extends BaseMachine {
     memorySize(memoryBytes, maxRam(layoutOf(module)));
     if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
     const spec = { memoryBytes, harts, snapshot, sbi, deterministic, engine };
-    return launch(options, assets, module, { ...spec, flash: snapshot.header.flash });
+    const balloon = savedBalloon(snapshot.header);
+    return launch(options, assets, module, {
+      ...spec,
+      flash: snapshot.header.flash,
+      ...(balloon && { balloon }),
+    });
   }
 }
 

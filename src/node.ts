@@ -18,10 +18,19 @@ import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
 import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
 import { executors, processMeter } from "./host/node/worker.ts";
-import { checkDisk, checkNetwork, checkShares } from "./hypervisor/attach.ts";
+import { checkDisk, checkNetwork, checkShares, checkVsock } from "./hypervisor/attach.ts";
+import type { BalloonOptions } from "./hypervisor/balloon.ts";
 import { Machine as BaseMachine, MachineError } from "./hypervisor/machine.ts";
-import { DEFAULT_MEMORY, engineOf, guessBios, hartsOf, joinAppend, MAX_HARTS } from "./hypervisor/options.ts";
-import type { CellSpec, MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
+import {
+  balloonOf,
+  DEFAULT_MEMORY,
+  engineOf,
+  guessBios,
+  hartsOf,
+  joinAppend,
+  MAX_HARTS,
+} from "./hypervisor/options.ts";
+import type { CellSpec, MachineDisk, MachineNetwork, MachineVsock } from "./hypervisor/protocol.ts";
 import { memorySize } from "./hypervisor/size.ts";
 import {
   type ImageProgress,
@@ -39,6 +48,7 @@ import { CONSOLES, type ConsoleName } from "./machine/cell.ts";
 import { diskBuilder } from "./node/builder.ts";
 import { baseOf, createOver } from "./node/persist.ts";
 import { rootKeys } from "./node/ssh-key.ts";
+import { savedBalloon } from "./snapshot/balloon.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
 export type { ShareOptions } from "./backends/files.ts";
@@ -60,6 +70,7 @@ export {
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";
 export { tuneV8 } from "./host/node/v8.ts";
+export type { BalloonOptions, BalloonStats, GuestMemoryStats, MachineBalloon } from "./hypervisor/balloon.ts";
 export {
   type DebugConnection,
   type ExecOptions,
@@ -71,7 +82,7 @@ export {
   type MachineMemory,
   type MachineStats,
 } from "./hypervisor/machine.ts";
-export type { MachineDisk, MachineNetwork } from "./hypervisor/protocol.ts";
+export type { MachineDisk, MachineNetwork, MachineVsock } from "./hypervisor/protocol.ts";
 export {
   ImageError,
   type ImageInfo,
@@ -130,6 +141,10 @@ export interface MachineOptions {
   readonly network?: MachineNetwork | "none";
   /** Directories of this host; the guest mounts each by its tag, as a file system of the type virtiofs. */
   readonly shares?: readonly ShareOptions[];
+  /** Ports of the guest as Unix sockets of this host, and the other way round, without a network. */
+  readonly vsock?: MachineVsock;
+  /** A memory balloon: true for one that is empty at first, or its size; see MachineBalloon. Default: none. */
+  readonly balloon?: boolean | number | string | BalloonOptions;
   /**
    * With an image that is a disk: a qcow2 file over it that keeps what the guest
    * writes, made if it isn't there. Without it, all that is written ends with the machine.
@@ -155,8 +170,11 @@ export interface MachineOptions {
   readonly trace?: (text: string) => void | Promise<void>;
 }
 
-/** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network if it had one. */
-export type RestoreOptions = Pick<MachineOptions, "engine" | "trace" | "disks" | "network" | "nvram" | "shares">;
+/** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network and a vsock if it had them. */
+export type RestoreOptions = Pick<
+  MachineOptions,
+  "engine" | "trace" | "disks" | "network" | "nvram" | "shares" | "vsock"
+>;
 
 /** A virtual machine on an executor of this process. */
 export class Machine extends BaseMachine {
@@ -181,7 +199,7 @@ export class Machine extends BaseMachine {
     if (!CONSOLES.includes(console))
       throw new MachineError(`There is no console ${console}; choose ${CONSOLES.join(" or ")}.`);
     const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash, console };
-    const spec = { ...made, ...joined(attached) };
+    const spec = { ...made, ...joined(attached), ...balloonOf(options, memoryBytes) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -197,6 +215,7 @@ export class Machine extends BaseMachine {
     memorySize(memoryBytes, maxRam(layoutOf(module)));
     if (harts < 1 || harts > MAX_HARTS) throw new SnapshotError(`The snapshot has ${harts} harts, which can't be.`);
     const traced = options.trace !== undefined;
+    const balloon = savedBalloon(snapshot.header);
     const spec = {
       memoryBytes,
       harts,
@@ -207,6 +226,7 @@ export class Machine extends BaseMachine {
       traced,
       flash: snapshot.header.flash,
       ...joined(options),
+      ...(balloon && { balloon }),
     };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
@@ -231,12 +251,14 @@ function joined({
   network,
   nvram,
   shares = [],
-}: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram" | "shares"> {
+  vsock,
+}: RestoreOptions): Pick<CellSpec, "disks" | "network" | "nvram" | "shares" | "vsock"> {
   for (const disk of disks) checkDisk(disk);
   if (network && network !== "none") checkNetwork(network);
   checkShares(shares);
+  if (vsock) checkVsock(vsock);
   const link = network && network !== "none" ? { network } : {};
-  return { disks, shares, ...link, ...(nvram !== undefined && { nvram }) };
+  return { disks, shares, ...link, ...(vsock && { vsock }), ...(nvram !== undefined && { nvram }) };
 }
 
 type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb" | "flash">;
@@ -245,7 +267,7 @@ type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb"
 async function sources(options: MachineOptions): Promise<{
   boot: Sources;
   memory?: string;
-  attached: Pick<MachineOptions, "disks" | "network" | "nvram" | "shares">;
+  attached: Pick<MachineOptions, "disks" | "network" | "nvram" | "shares" | "vsock">;
 }> {
   const named = await imageSources(options);
   // Firmware in flash boots what is on the image's disk, by what it finds there.
@@ -273,6 +295,7 @@ async function sources(options: MachineOptions): Promise<{
       network: options.network ?? (image.disk ? { kind: "user" } : "none"),
       ...(options.nvram === undefined ? {} : { nvram: options.nvram }),
       shares: options.shares ?? [],
+      ...(options.vsock && { vsock: options.vsock }),
     },
   };
 }

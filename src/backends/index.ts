@@ -28,3 +28,4 @@ export type {
 } from "./sockets.ts";
 export type { Terminal, TerminalSize } from "./terminal.ts";
 export type { Timing } from "./timing.ts";
+export type { Vsock, VsockHandler, VsockOptions, VsockStream } from "./vsock.ts";

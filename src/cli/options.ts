@@ -4,7 +4,8 @@ import { InvalidArgumentError } from "commander";
 import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { ENGINES, type EngineName } from "../core/engine.ts";
-import type { MachineDisk } from "../hypervisor/protocol.ts";
+import { LEAST_CID, MOST_CID } from "../devices/virtio/vsock/vsock.ts";
+import type { MachineDisk, MachineVsock } from "../hypervisor/protocol.ts";
 import { parseForward as readForward } from "../net/forward.ts";
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -26,6 +27,11 @@ export function parseMemory(text: string): number {
   if (bytes % PAGE !== 0) throw new InvalidArgumentError("it must be a multiple of 4K");
   if (bytes > Number.MAX_SAFE_INTEGER) throw new InvalidArgumentError("no host has that much");
   return bytes;
+}
+
+/** A memory balloon's size, as that of memory; 0 as well. @returns bytes, a multiple of 4096 */
+export function parseBalloon(text: string): number {
+  return /^0+[KMGT]?$/i.test(text) ? 0 : parseMemory(text);
 }
 
 /**
@@ -94,9 +100,14 @@ export function parseText(text: string): string {
   return text;
 }
 
-/** A disk as `PATH[,option…]`; a comma of the path is doubled, as QEMU has it. */
+/** The parts of `PATH[,option…]`; a comma of the path is doubled, as QEMU has it. */
+function parts(text: string): string[] {
+  return text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(",,", ","));
+}
+
+/** A disk as `PATH[,option…]`. */
 export function parseDisk(text: string): MachineDisk {
-  const [path = "", ...options] = text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(",,", ","));
+  const [path = "", ...options] = parts(text);
   if (path === "") throw new InvalidArgumentError("it must begin with the path of an image");
   const disk: { -readonly [K in keyof MachineDisk]: MachineDisk[K] } = { path };
   for (const option of options) {
@@ -124,4 +135,19 @@ export function parseShare(text: string): ShareOptions {
   const match = /^(.+?):([^:]+)(:ro)?$/s.exec(text);
   if (!match || match[2] === "ro") throw new InvalidArgumentError("it must be DIR:TAG or DIR:TAG:ro");
   return { path: match[1]!, tag: match[2]!, ...(match[3] && { readOnly: true }) };
+}
+
+/** Sockets as `PATH[,cid=N]`. */
+export function parseVsock(text: string): MachineVsock {
+  const [path = "", ...options] = parts(text);
+  if (path === "") throw new InvalidArgumentError("it must begin with the path of a Unix socket");
+  let cid: number | undefined;
+  for (const option of options) {
+    const [, number] = /^cid=(\d{1,10})$/.exec(option) ?? [];
+    if (number === undefined) throw new InvalidArgumentError(`"${option}" is no option of a vsock`);
+    cid = Number(number);
+    if (cid < LEAST_CID || cid > MOST_CID)
+      throw new InvalidArgumentError(`a context ID is a number from ${LEAST_CID} to ${MOST_CID}`);
+  }
+  return { path, ...(cid !== undefined && { cid }) };
 }

@@ -4,12 +4,13 @@ import { Command, type CommanderError, Option } from "commander";
 import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import { DEFAULT_ENGINE, ENGINES, type EngineName } from "../core/engine.ts";
-import type { MachineDisk } from "../hypervisor/protocol.ts";
+import type { MachineDisk, MachineVsock } from "../hypervisor/protocol.ts";
 import type { ConsoleName } from "../machine/cell.ts";
 import { type DiskActions, diskCommands } from "./disk-program.ts";
 import { CliError } from "./exit.ts";
 import {
   MAX_HARTS,
+  parseBalloon,
   parseCount,
   parseDisk,
   parseEngine,
@@ -21,6 +22,7 @@ import {
   parseShare,
   parseText,
   parseTimeout,
+  parseVsock,
 } from "./options.ts";
 import { type VmActions, vmCommands } from "./vm-program.ts";
 
@@ -58,6 +60,9 @@ export interface BootFlags {
   readonly persist?: string;
   readonly sshKey?: string;
   readonly share?: readonly ShareOptions[];
+  /** Bytes, or true for 0. */
+  readonly balloon?: number | true;
+  readonly vsock?: MachineVsock;
   readonly net?: "none" | "user";
   readonly forward?: readonly Forward[];
   /** CIDR, with a port if need be. */
@@ -92,6 +97,7 @@ export type RunFlags = Pick<
   | "disk"
   | "nvram"
   | "share"
+  | "vsock"
   | "net"
   | "forward"
   | "netAllow"
@@ -238,6 +244,9 @@ function machineOptions(): Option[] {
       "--persist <FILE>",
       "keep what is written to the image's disk in this file; otherwise it ends with the machine",
     ),
+    new Option("--balloon [SIZE]", "a memory balloon, which takes so much of the guest's memory; 0 at first").argParser(
+      parseBalloon,
+    ),
     ...joinOptions(),
   ];
 }
@@ -257,6 +266,11 @@ function joinOptions(): Option[] {
       "a folder of this host, which the guest mounts with -t virtiofs TAG: DIR:TAG[:ro]",
       parseShare,
     ),
+    new Option(
+      "--vsock <SOCKET>",
+      "PATH[,cid=N]: a Unix socket at which programs of this host reach the guest's ports by CONNECT PORT, and PATH_PORT " +
+        "for what the guest connects to",
+    ).argParser(parseVsock),
     new Option("--net <KIND>", "none, or user: a private network behind this host's sockets").choices(["none", "user"]),
     list(
       "--forward <PORTS>",

@@ -4,21 +4,25 @@ import type { Disk, DiskOptions } from "../backends/disk.ts";
 import type { Files, ShareOptions } from "../backends/files.ts";
 import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
+import type { Vsock, VsockOptions } from "../backends/vsock.ts";
 import { MAX_TAG } from "../devices/virtio/fs/fs.ts";
+import { DEFAULT_CID, LEAST_CID, MOST_CID } from "../devices/virtio/vsock/vsock.ts";
 import {
   AttachmentError,
   type Attachments,
   type DiskAttachment,
   type ShareAttachment,
   TRANSPORTS,
+  type VsockAttachment,
 } from "../machine/virtio.ts";
-import type { CellSpec, MachineDisk, MachineNetwork } from "./protocol.ts";
+import type { CellSpec, MachineDisk, MachineNetwork, MachineVsock } from "./protocol.ts";
 
 export interface Opener {
   openDisk(options: DiskOptions): Promise<Disk>;
   openNetwork(options: NetworkOptions | PortOptions): Promise<Link>;
   openShare(options: ShareOptions): Promise<Files>;
   openNvram(path: string): Promise<Nvram>;
+  openVsock(options: VsockOptions): Promise<Vsock>;
 }
 
 export interface Attached extends Attachments {
@@ -32,19 +36,21 @@ const DEFAULT_MAC = "52:54:00:12:34:56";
 
 /** @throws what can't be opened, as one sentence; then nothing is left open */
 export async function attach(
-  { disks = [], network, shares = [], nvram: path }: CellSpec,
+  { disks = [], network, shares = [], nvram: path, vsock, balloon }: CellSpec,
   opener: Opener,
 ): Promise<Attached> {
   const opened: DiskAttachment[] = [];
   const shared: ShareAttachment[] = [];
   let link: Link | undefined;
   let nvram: Nvram | undefined;
+  let sockets: VsockAttachment | undefined;
   const close = async () => {
     link?.close();
     await Promise.allSettled([
       ...opened.map(({ disk }) => disk.close()),
       ...shared.map(({ files }) => files.close()),
       nvram?.close(),
+      sockets?.vsock.close(),
     ]);
   };
   try {
@@ -53,18 +59,16 @@ export async function attach(
       opened.push({ disk: await opener.openDisk(options), serial, transport });
     for (const share of shares) shared.push({ files: await opener.openShare(share), tag: share.tag });
     if (path !== undefined) nvram = await opener.openNvram(path);
-    if (network) {
-      const { mac = DEFAULT_MAC, transport = "pci", ...options } = network;
-      link = await opener.openNetwork(options);
-      return {
-        disks: opened,
-        shares: shared,
-        links: [{ link, mac: macBytes(mac), transport }],
-        ...(nvram && { nvram }),
-        close,
-      };
+    if (vsock) {
+      const { transport = "pci", ...options } = vsock;
+      sockets = { vsock: await opener.openVsock(options), cid: vsock.cid ?? DEFAULT_CID, transport };
     }
-    return { disks: opened, shares: shared, ...(nvram && { nvram }), close };
+    const rest = { ...(nvram && { nvram }), ...(sockets && { vsock: sockets }), ...(balloon && { balloon }) };
+    const all = { disks: opened, shares: shared, ...rest, close };
+    if (!network) return all;
+    const { mac = DEFAULT_MAC, transport = "pci", ...options } = network;
+    link = await opener.openNetwork(options);
+    return { ...all, links: [{ link, mac: macBytes(mac), transport }] };
   } catch (error) {
     await close();
     throw error;
@@ -111,7 +115,15 @@ export function checkShares(shares: readonly ShareOptions[]): void {
   }
 }
 
-function checkTransport(name: string): void {
+/** @throws AttachmentError */
+export function checkVsock({ path, cid = DEFAULT_CID, transport = "pci" }: MachineVsock): void {
+  checkTransport(transport);
+  if (typeof path !== "string" || path === "") throw new AttachmentError("A vsock needs the path of a Unix socket.");
+  if (!Number.isInteger(cid) || cid < LEAST_CID || cid > MOST_CID)
+    throw new AttachmentError(`A guest can't have the context ID ${cid}; choose one from ${LEAST_CID} to ${MOST_CID}.`);
+}
+
+export function checkTransport(name: string): void {
   if (!TRANSPORTS.some((transport) => transport === name))
     throw new AttachmentError(`There is no transport ${name}; choose ${TRANSPORTS.join(" or ")}.`);
 }

@@ -9,7 +9,9 @@ import type { Entropy } from "../backends/entropy.ts";
 import type { Files, ShareOptions } from "../backends/files.ts";
 import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
+import type { Vsock, VsockOptions } from "../backends/vsock.ts";
 import { DebugSession } from "../debug/session.ts";
+import type { BalloonTags } from "../devices/virtio/balloon/balloon.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
 import type { Profiler } from "../profile/profile.ts";
 import { Recorder } from "../profile/recorder.ts";
@@ -38,6 +40,7 @@ export interface ExecutorHost {
   openNetwork(options: NetworkOptions | PortOptions): Promise<Link>;
   openShare(options: ShareOptions): Promise<Files>;
   openNvram(path: string): Promise<Nvram>;
+  openVsock(options: VsockOptions): Promise<Vsock>;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
   /** Calls back after some milliseconds. @returns cancels it */
@@ -76,6 +79,8 @@ interface Running {
   /** Sinks of commands that wait for the owner, by stream. */
   readonly waiting: Map<Stream, (() => void)[]>;
   debug: DebugSession | undefined;
+  /** Calls that wait for what the guest says of its memory. */
+  readonly polls: number[];
   /** Stands still until the host has room for what it writes; cancels the next try. */
   stalled: (() => void) | undefined;
   /** If it is profiled. */
@@ -115,6 +120,10 @@ export class Executor {
     }
     if (message.type === "resize") {
       vm?.cell.resizeConsole(message.columns, message.rows);
+      return;
+    }
+    if (message.type === "balloon") {
+      vm?.cell.setBalloon(message.pages);
       return;
     }
     if (message.type === "taken") {
@@ -178,6 +187,14 @@ export class Executor {
         case "counters":
           this.#answer(vm, call, counted(vm));
           break;
+        case "balloon-stats":
+          if (!vm.cell.balloon?.live)
+            throw new Error(
+              "The guest has no driver for its memory balloon; load virtio_balloon there, or wait for it.",
+            );
+          vm.polls.push(call);
+          vm.cell.pollBalloon();
+          break;
         case "save": {
           const bytes = saveCell(vm.cell);
           this.#answer(vm, call, bytes, [bytes.buffer]);
@@ -199,7 +216,8 @@ export class Executor {
   }
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {
-    if (!spec.disks?.length && !spec.shares?.length && !spec.network && spec.nvram === undefined) {
+    const { disks = [], shares = [], network, nvram, vsock, balloon } = spec;
+    if (disks.length + shares.length === 0 && !network && nvram === undefined && !vsock && !balloon) {
       this.#make(id, module, spec, NOTHING_ATTACHED);
       return;
     }
@@ -229,6 +247,7 @@ export class Executor {
         wake: () => vm && this.#wake(vm),
         stalled: (message) => vm && this.#stalled(vm, message),
         flowing: () => vm && this.#flowing(vm),
+        statistics: (tags) => vm && this.#polled(vm, tags),
         ...(recorder && { observe: recorder.observe }),
         ...(spec.traced ? { trace: (text: string) => vm && this.#trace(vm, text) } : {}),
       });
@@ -245,6 +264,7 @@ export class Executor {
         typed: [],
         waiting: new Map(),
         debug: undefined,
+        polls: [],
         stalled: undefined,
         recorder,
         profiler: undefined,
@@ -276,6 +296,12 @@ export class Executor {
     if (!this.#cells.has(vm.id)) return;
     this.#wire.post({ type: "resumed", vm: vm.id });
     this.#resume(vm);
+  }
+
+  /** The guest has said how its memory is used. */
+  #polled(vm: Running, tags: BalloonTags): void {
+    const { target, actual, emptied } = vm.cell.balloon!;
+    for (const call of vm.polls.splice(0)) this.#answer(vm, call, { target, actual, emptied, tags: [...tags] });
   }
 
   /** It runs no more. */

@@ -2,14 +2,13 @@
 
 import type { CellCounters, Exit as CellExit } from "../machine/cell.ts";
 import type { GuestProfile } from "../profile/profile.ts";
+import { BALLOON_PAGE, type BalloonReport, balloonPages, balloonStats, type MachineBalloon } from "./balloon.ts";
+import { MachineError } from "./errors.ts";
 import { ConsoleText } from "./expect.ts";
 import type { ExecutorLink } from "./link.ts";
 import type { Answer, CellSpec, Report, Request, RunCounters, Stream } from "./protocol.ts";
 
-/** A machine can't do what was asked; `message` says what and what to do. */
-export class MachineError extends Error {
-  override name = "MachineError";
-}
+export { MachineError } from "./errors.ts";
 
 /** How a machine ended: "stopped" by its owner, else by itself. */
 export interface Exit {
@@ -126,6 +125,8 @@ interface Sink {
 export class Machine {
   readonly console: MachineConsole;
   readonly memory: MachineMemory;
+  /** Of a machine that has one. */
+  readonly balloon: MachineBalloon | undefined;
   /** The device tree that the machine boots with; of one from a snapshot, nothing. */
   readonly dtb: Uint8Array;
   /** Resolves when the machine has ended; never rejects. */
@@ -189,11 +190,30 @@ export class Machine {
         return () => this.#listeners.delete(listener);
       },
     };
+    this.balloon = spec.balloon && this.#makeBalloon(spec.balloon.pages, spec.memoryBytes);
     this.memory = {
       read: async (address, length) =>
         (await this.#call({ type: "read", address: physical(address), length: whole(length) })) as Uint8Array,
       write: async (address, bytes) => {
         await this.#call({ type: "write", address: physical(address), bytes: bytes.slice() });
+      },
+    };
+  }
+
+  #makeBalloon(pages: number, memory: number): MachineBalloon {
+    const machine = this;
+    let target = pages;
+    return {
+      get target() {
+        return target * BALLOON_PAGE;
+      },
+      set target(bytes) {
+        target = balloonPages(bytes, memory);
+        if (machine.#state !== "ended") machine.#post({ type: "balloon", vm: machine.#vm, pages: target });
+      },
+      stats: async ({ timeout } = {}) => {
+        const answer = machine.#call({ type: "balloon-stats" });
+        return balloonStats((await machine.#timed(answer, timeout, "The guest's answer")) as BalloonReport);
       },
     };
   }

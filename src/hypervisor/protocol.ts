@@ -6,12 +6,14 @@
 import type { DiskOptions } from "../backends/disk.ts";
 import type { ShareOptions } from "../backends/files.ts";
 import type { NetworkOptions, PortOptions } from "../backends/link.ts";
+import type { VsockOptions } from "../backends/vsock.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { BootPlan } from "../machine/boot.ts";
 import type { CellCounters, ConsoleName, Exit } from "../machine/cell.ts";
-import type { TransportName } from "../machine/virtio.ts";
+import type { BalloonAttachment, TransportName } from "../machine/virtio.ts";
 import type { GuestProfile } from "../profile/profile.ts";
 import type { Snapshot } from "../snapshot/format.ts";
+import type { BalloonReport } from "./balloon.ts";
 
 /** A disk of a machine. */
 export interface MachineDisk extends DiskOptions {
@@ -25,6 +27,12 @@ export interface MachineDisk extends DiskOptions {
 export interface MachineNetwork extends NetworkOptions {
   /** The guest's hardware address, as in "52:54:00:12:34:56", which is the default. */
   readonly mac?: string;
+  /** Default: "pci". */
+  readonly transport?: TransportName;
+}
+
+/** The socket device of a machine. */
+export interface MachineVsock extends VsockOptions {
   /** Default: "pci". */
   readonly transport?: TransportName;
 }
@@ -49,6 +57,8 @@ export interface CellSpec {
   readonly disks?: readonly MachineDisk[];
   readonly network?: MachineNetwork | MachinePort;
   readonly shares?: readonly ShareOptions[];
+  readonly vsock?: MachineVsock;
+  readonly balloon?: BalloonAttachment;
   /** There are flash chips. */
   readonly flash?: boolean;
   /** The file that keeps what the second of their banks holds. */
@@ -76,6 +86,10 @@ export type Request =
   | { readonly type: "input"; readonly vm: number; readonly bytes: Uint8Array }
   /** The console is shown in so many characters. */
   | { readonly type: "resize"; readonly vm: number; readonly columns: number; readonly rows: number }
+  /** The memory balloon is to have so many pages of 4 KiB. */
+  | { readonly type: "balloon"; readonly vm: number; readonly pages: number }
+  /** Asks the guest how its memory is used. */
+  | { readonly type: "balloon-stats"; readonly vm: number; readonly call: number }
   | { readonly type: "exec"; readonly vm: number; readonly call: number; readonly command: string }
   | {
       readonly type: "read";
@@ -112,7 +126,7 @@ export interface RunCounters extends CellCounters {
 }
 
 /** What a call returns, by the type of its request. */
-export type Answer = undefined | number | Uint8Array | RunCounters;
+export type Answer = undefined | number | Uint8Array | RunCounters | BalloonReport;
 
 /** From the executor. */
 export type Report =

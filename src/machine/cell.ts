@@ -12,6 +12,7 @@ import { type Compile, compileLater, compileNow } from "../core/jit.ts";
 import { coreDevices } from "../devices/core-devices.ts";
 import type { Device } from "../devices/device.ts";
 import { FwCfg } from "../devices/fw-cfg.ts";
+import type { BalloonDevice, BalloonTags } from "../devices/virtio/balloon/balloon.ts";
 import { LinearGuestMemory } from "../devices/virtio/guest-memory.ts";
 import { CONTROL_PORT, ERR_PORT, GuestAgent, OUT_PORT } from "./agent.ts";
 import { BootError, type BootPlan } from "./boot.ts";
@@ -57,6 +58,8 @@ export interface CellHost extends Attachments {
   /** A disk's host has no room: the guest is to stand still until `flowing`. `message` is one sentence. */
   stalled?(message: string): void;
   flowing?(): void;
+  /** The guest has said how its memory is used (BalloonTags). */
+  statistics?(tags: BalloonTags): void;
   /** Lines of the execution trace, if it is traced. */
   trace?(text: string): void;
   /** How the JIT's modules are compiled; a deterministic machine's at once unless told, others' while they run on. */
@@ -191,6 +194,7 @@ export class Cell {
       console: (bytes) => host.console(bytes),
       stalled: (message) => host.stalled?.(message),
       flowing: () => host.flowing?.(),
+      statistics: (tags) => host.statistics?.(tags),
       setInterrupt: (source, level) => calls.plicSetLine(source, level ? 1 : 0),
     });
     this.#fwCfg = new FwCfg(dma, { harts: options.harts, ...options.boot?.firmwareItems });
@@ -302,6 +306,21 @@ export class Cell {
   /** The terminal at which the console is shown has this size, in characters. */
   resizeConsole(columns: number, rows: number): void {
     this.#virtio.resize(columns, rows);
+  }
+
+  /** Its memory balloon, to be looked at. */
+  get balloon(): BalloonDevice | undefined {
+    return this.#virtio.balloon;
+  }
+
+  /** The balloon is to have so many pages of 4 KiB. */
+  setBalloon(pages: number): void {
+    this.#virtio.setBalloon(pages);
+  }
+
+  /** Asks the guest how its memory is used. */
+  pollBalloon(): void {
+    this.#virtio.pollBalloon();
   }
 
   /** Whether a disk's completion is to be expected. */

@@ -1,5 +1,7 @@
 /** What came in from outside during a run, and when: enough to run it again. */
+import type { BalloonInput } from "../devices/virtio/balloon/balloon.ts";
 import type { PortInput } from "../devices/virtio/console/port.ts";
+import type { VsockInput } from "../devices/virtio/vsock/vsock.ts";
 
 /** `device` tells devices of one kind apart: the number of its slot. Arrays belong to the event. */
 export type InputEvent =
@@ -25,6 +27,9 @@ export type InputEvent =
       readonly bytes: Uint8Array;
     }
   | { readonly kind: "packet"; readonly device: number; readonly bytes: Uint8Array }
+  /** For a connection of a socket device. */
+  | (VsockInput & { readonly device: number })
+  | (BalloonInput & { readonly device: number })
   /** The clocks: mtime in ticks, and nanoseconds since 1970. Both unsigned, 64 bits. */
   | { readonly kind: "clock"; readonly ticks: bigint; readonly wall: bigint };
 
@@ -52,6 +57,15 @@ const KINDS = [
   "clock",
   "files",
   "port-size",
+  "vsock",
+  "vsock-connect",
+  "vsock-open",
+  "vsock-end",
+  "vsock-credit",
+  "vsock-reset",
+  "balloon-target",
+  "balloon-poll",
+  "balloon-more",
 ] as const;
 
 /** Events in the order in which the guest got them, up to a moment of its run. */
@@ -135,6 +149,29 @@ function writeEvent(out: Writer, event: InputEvent): void {
     case "files":
       out.number(event.request);
       out.number(event.error);
+      break;
+    case "vsock":
+      out.number(event.connection);
+      break;
+    case "vsock-connect":
+      out.number(event.connection);
+      out.number(event.port);
+      return;
+    case "vsock-credit":
+      out.number(event.connection);
+      out.number(event.count);
+      return;
+    case "vsock-open":
+    case "vsock-end":
+    case "vsock-reset":
+      out.number(event.connection);
+      return;
+    case "balloon-target":
+      out.number(event.pages);
+      return;
+    case "balloon-poll":
+    case "balloon-more":
+      return;
   }
   out.bytes(event.bytes);
 }
@@ -158,6 +195,21 @@ function readEvent(from: Reader): InputEvent {
     case "disk":
     case "files":
       return { kind, device: from.number(), request: from.number(), error: from.number(), bytes: from.bytes() };
+    case "vsock":
+      return { kind, device: from.number(), connection: from.number(), bytes: from.bytes() };
+    case "vsock-connect":
+      return { kind, device: from.number(), connection: from.number(), port: from.number() };
+    case "vsock-credit":
+      return { kind, device: from.number(), connection: from.number(), count: from.number() };
+    case "vsock-open":
+    case "vsock-end":
+    case "vsock-reset":
+      return { kind, device: from.number(), connection: from.number() };
+    case "balloon-target":
+      return { kind, device: from.number(), pages: from.number() };
+    case "balloon-poll":
+    case "balloon-more":
+      return { kind, device: from.number() };
     case "clock":
       return { kind, ticks: from.bigint(), wall: from.bigint() };
     default:

@@ -11,7 +11,7 @@ export { type InputEntry, InputError, type InputEvent, InputLog } from "./input-
 
 /**
  * Hands an event to its device. @returns whether it was taken; of a byte stream
- * ("terminal", "port") perhaps only how many bytes were
+ * ("terminal", "port", "vsock") perhaps only how many bytes were
  */
 export type ApplyInput = (event: InputEvent) => boolean | number;
 
@@ -192,5 +192,10 @@ function cost(event: InputEvent): number {
 
 function channel(event: InputEvent): string {
   if (event.kind === "terminal" || event.kind === "clock") return event.kind;
+  if ("connection" in event) {
+    // What the host's program has taken, or that it is gone, doesn't wait behind what it has sent.
+    const way = event.kind === "vsock-credit" || event.kind === "vsock-reset" ? "back" : "to";
+    return `vsock ${way} ${event.device} ${event.connection}`;
+  }
   return "port" in event ? `${event.kind} ${event.device} ${event.port}` : `${event.kind} ${event.device}`;
 }

@@ -5,8 +5,10 @@ import type { Entropy } from "../backends/entropy.ts";
 import type { Files } from "../backends/files.ts";
 import type { Link } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
+import type { Vsock } from "../backends/vsock.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
 import { ALL_ONES, PCI_DEVICES, PciHost } from "../devices/pci/host.ts";
+import { BalloonDevice, type BalloonTags } from "../devices/virtio/balloon/balloon.ts";
 import { BlockDevice } from "../devices/virtio/blk/blk.ts";
 import { ConsoleDevice } from "../devices/virtio/console/console.ts";
 import type { PortInput } from "../devices/virtio/console/port.ts";
@@ -17,11 +19,13 @@ import { NetDevice } from "../devices/virtio/net/net.ts";
 import { EntropyDevice } from "../devices/virtio/rng/rng.ts";
 import { MmioTransport } from "../devices/virtio/transport-mmio.ts";
 import { PciTransport } from "../devices/virtio/transport-pci.ts";
+import { SocketDevice } from "../devices/virtio/vsock/vsock.ts";
 import { AGENT_PORTS } from "./agent.ts";
 import { DiskPort } from "./disk-port.ts";
 import { FilesPort } from "./files-port.ts";
 import type { InputDoor, InputEvent } from "./input.ts";
 import { HOST_ECAM, HOST_PCI_MEMORY, PCIE_IRQ, PCIE_MMIO, VIRTIO_SLOTS, virtioSlot } from "./memory-map.ts";
+import { VsockPort } from "./vsock-port.ts";
 
 /** How a device is reached. PCI is what firmware and kernels know without a module; mmio has few slots. */
 export type TransportName = "pci" | "mmio";
@@ -50,11 +54,28 @@ export interface ShareAttachment {
   readonly tag: string;
 }
 
+/** A socket device. */
+export interface VsockAttachment {
+  readonly transport: TransportName;
+  readonly vsock: Vsock;
+  /** The guest's context ID. */
+  readonly cid: number;
+}
+
+/** A memory balloon. */
+export interface BalloonAttachment {
+  readonly transport: TransportName;
+  /** Pages of 4 KiB that it is to have at first. */
+  readonly pages: number;
+}
+
 /** What a machine is joined to. */
 export interface Attachments {
   readonly disks?: readonly DiskAttachment[];
   readonly links?: readonly LinkAttachment[];
   readonly shares?: readonly ShareAttachment[];
+  readonly vsock?: VsockAttachment;
+  readonly balloon?: BalloonAttachment;
   /** Where the variables in flash are kept. */
   readonly nvram?: Nvram;
 }
@@ -70,6 +91,8 @@ export interface VirtioHost {
   /** See DiskPortHost. */
   stalled(message: string): void;
   flowing(): void;
+  /** The guest has said how its memory is used. */
+  statistics(tags: BalloonTags): void;
   setInterrupt(source: number, level: boolean): void;
 }
 
@@ -94,6 +117,8 @@ export class VirtioDevices {
   readonly #nets = new Map<number, NetDevice>();
   readonly #shares = new Map<number, { readonly device: FileSystemDevice; readonly port: FilesPort }>();
   readonly #links: readonly Link[];
+  #vsock: { readonly device: SocketDevice; readonly port: VsockPort } | undefined;
+  #balloon: { readonly device: BalloonDevice; readonly place: number } | undefined;
   /** Frames in the door, by device. */
   readonly #frames = new Map<number, number>();
 
@@ -101,7 +126,7 @@ export class VirtioDevices {
   constructor(
     memory: GuestMemory,
     door: InputDoor,
-    { disks = [], links = [], shares = [] }: Attachments,
+    { disks = [], links = [], shares = [], vsock, balloon }: Attachments,
     host: VirtioHost,
   ) {
     this.#door = door;
@@ -167,6 +192,22 @@ export class VirtioDevices {
       put(place, device);
       this.#shares.set(place, { device, port });
     }
+    if (vsock) {
+      const place = take(vsock.transport);
+      const port = new VsockPort(vsock.vsock, place, (event) => door.push(event));
+      const device = new SocketDevice(memory, vsock.cid, port);
+      put(place, device);
+      this.#vsock = { device, port };
+    }
+    if (balloon) {
+      const place = take(balloon.transport);
+      const device = new BalloonDevice(memory, balloon.pages, {
+        more: () => door.push({ kind: "balloon-more", device: place }),
+        statistics: (tags) => host.statistics(tags),
+      });
+      put(place, device);
+      this.#balloon = { device, place };
+    }
     this.#links = links.map(({ link }) => link);
     this.#slots = range(0, VIRTIO_SLOTS).map((slot) => {
       const { irq } = virtioSlot(slot);
@@ -230,6 +271,18 @@ export class VirtioDevices {
         if (taken) this.#frames.set(event.device, Math.max(0, this.#waiting(event.device) - 1));
         return taken;
       }
+      case "vsock":
+      case "vsock-connect":
+      case "vsock-open":
+      case "vsock-end":
+      case "vsock-credit":
+      case "vsock-reset":
+        return this.#vsock?.device.accept(event) ?? true;
+      case "balloon-target":
+      case "balloon-poll":
+      case "balloon-more":
+        this.#balloon?.device.accept(event);
+        return true;
       default:
         return this.console.accept(event);
     }
@@ -246,6 +299,21 @@ export class VirtioDevices {
     this.#door.push({ kind: "port-size", device: CONSOLE_SLOT, port: 0, columns, rows });
   }
 
+  /** The memory balloon, if there is one. */
+  get balloon(): BalloonDevice | undefined {
+    return this.#balloon?.device;
+  }
+
+  /** The balloon is to have so many pages of 4 KiB. */
+  setBalloon(pages: number): void {
+    if (this.#balloon) this.#door.push({ kind: "balloon-target", device: this.#balloon.place, pages });
+  }
+
+  /** Asks the guest how its memory is used; it answers when it gets round to it. */
+  pollBalloon(): void {
+    if (this.#balloon) this.#door.push({ kind: "balloon-poll", device: this.#balloon.place });
+  }
+
   /** As after power-on. */
   reset(): void {
     for (const slot of this.#slots) slot.reset();
@@ -257,6 +325,8 @@ export class VirtioDevices {
   restart(): void {
     this.#rng.restart();
     for (const { device } of this.#disks.values()) device.restart();
+    this.#vsock?.device.restart();
+    this.#balloon?.device.restart();
   }
 
   /** Puts disks on stable storage, gives files up and ends links. @throws what the first that fails says, when all have been closed */
@@ -266,7 +336,7 @@ export class VirtioDevices {
       link.close();
     }
     const ports = [...this.#disks.values(), ...this.#shares.values()].map(({ port }) => port);
-    const closed = await Promise.allSettled(ports.map((port) => port.close()));
+    const closed = await Promise.allSettled([...ports.map((port) => port.close()), this.#vsock?.port.shut()]);
     const failed = closed.find((result) => result.status === "rejected");
     if (failed) throw failed.reason;
   }

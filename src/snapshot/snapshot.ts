@@ -85,7 +85,7 @@ export function restoreCell(cell: Cell, snapshot: Snapshot): void {
   const different = [...Object.keys(header.devices).filter((name) => !names.delete(name)), ...names][0];
   if (different !== undefined)
     throw new SnapshotError(
-      `The snapshot and this machine differ by the device ${JSON.stringify(different)}; give it the disks and networks that it had.`,
+      `The snapshot and this machine differ by the device ${JSON.stringify(different)}; give it the disks, networks and sockets that it had.`,
     );
   try {
     const machine = machineState(cell);

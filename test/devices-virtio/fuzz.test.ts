@@ -1,144 +1,26 @@
 import { describe, expect, it } from "vitest";
-import { PciHost } from "../../src/devices/pci/host.ts";
+import { BalloonDevice } from "../../src/devices/virtio/balloon/balloon.ts";
 import { BlockDevice } from "../../src/devices/virtio/blk/blk.ts";
 import { put16, put32 } from "../../src/devices/virtio/bytes.ts";
 import { ConsoleDevice } from "../../src/devices/virtio/console/console.ts";
 import { PORT_CREDIT, type PortInput } from "../../src/devices/virtio/console/port.ts";
 import type { VirtioDevice } from "../../src/devices/virtio/device.ts";
-import { ArrayGuestMemory, type GuestMemory, type Outcome } from "../../src/devices/virtio/guest-memory.ts";
 import { NetDevice } from "../../src/devices/virtio/net/net.ts";
 import { EntropyDevice } from "../../src/devices/virtio/rng/rng.ts";
 import { MmioTransport } from "../../src/devices/virtio/transport-mmio.ts";
-import { PciTransport } from "../../src/devices/virtio/transport-pci.ts";
+import { WINDOW } from "../../src/devices/virtio/vsock/connection.ts";
+import { writePacket } from "../../src/devices/virtio/vsock/packet.ts";
+import { MAX_CONNECTIONS, SocketDevice } from "../../src/devices/virtio/vsock/vsock.ts";
 import { MemoryDisk } from "../support/disk.ts";
 import { random } from "./driver.ts";
+import { BASE, type Bus, mmio, type Next, pci, SIZE, WatchedMemory } from "./fuzz-bus.ts";
 
-const SIZE = 1 << 16;
-const BASE = 0x8000_0000;
-
-/** Guest memory that counts accesses and catches a device that writes what it asked to read. */
-class WatchedMemory implements GuestMemory {
-  readonly inner = new ArrayGuestMemory(SIZE, BASE);
-  accesses = 0;
-  bytesSeen = 0;
-  #reads: [Uint8Array, number][] = [];
-
-  view(address: number, length: number, write: boolean): Uint8Array | Outcome {
-    this.accesses++;
-    const view = this.inner.view(address, length, write);
-    if (typeof view === "string") return view;
-    this.bytesSeen += view.length;
-    if (write || this.#reads.length >= 8) return view;
-    const copy = view.slice();
-    this.#reads.push([copy, sum(copy)]);
-    return copy;
-  }
-
-  check(): void {
-    for (const [copy, before] of this.#reads) {
-      if (sum(copy) !== before) throw new Error("a device wrote to memory that it asked to read");
-    }
-    this.#reads = [];
-  }
-}
-
-function sum(bytes: Uint8Array): number {
-  let total = bytes.length;
-  for (let i = 0; i < bytes.length; i += 7) total = (Math.imul(total, 31) + bytes[i]!) | 0;
-  return total;
-}
-
-type Next = (below: number) => number;
-
-const DEVICES = ["blk", "net", "console", "rng"] as const;
+const DEVICES = ["blk", "net", "console", "rng", "balloon", "vsock"] as const;
+/** The guest's context ID. */
+const CID = 3;
+const HOST_PORT = 2 ** 30;
 type DeviceName = (typeof DEVICES)[number];
 const TRANSPORTS = ["mmio", "pci"] as const;
-
-/** A transport as a driver uses it, and as someone uses it who writes anywhere. */
-interface Bus {
-  status(value: number): void;
-  features(word: number, value: number): void;
-  queue(index: number, size: number, table: number, available: number, used: number): void;
-  notify(queue: number): void;
-  anywhere(next: Next, value: () => number): void;
-  save(): unknown;
-  load(state: unknown): void;
-}
-
-function mmio(device: VirtioDevice, line: (level: boolean) => void): Bus {
-  const transport = new MmioTransport("virtio0", device, line);
-  const set = (register: number, value: number) => transport.write(register, 4, BigInt(value >>> 0));
-  return {
-    status: (value) => set(0x70, value),
-    features: (word, value) => {
-      set(0x24, word);
-      set(0x20, value);
-    },
-    queue: (index, size, table, available, used) => {
-      set(0x30, index);
-      set(0x38, size);
-      set(0x80, table);
-      set(0x90, available);
-      set(0xa0, used);
-      set(0x44, 1);
-    },
-    notify: (queue) => set(0x50, queue),
-    anywhere: (next, value) => {
-      if (next(2)) transport.write(next(0x140) * (next(2) ? 4 : 1), 1 << next(4), BigInt(value()));
-      else transport.read(next(0x1000), 1 << next(4));
-    },
-    save: () => transport.save(),
-    load: (state) => transport.load(state),
-  };
-}
-
-function pci(device: VirtioDevice, line: (level: boolean) => void): Bus {
-  const WINDOW = 0x4000_0000;
-  const PLACE = 3;
-  const host = new PciHost(WINDOW, (_, level) => line(level));
-  const transport = new PciTransport("pci3", device);
-  host.add(PLACE, transport);
-  const config = PLACE << 15;
-  const common = (at: number, size: number, value: number) => host.writeMemory(at, size, BigInt(value >>> 0));
-  const enable = () => {
-    host.writeEcam(config + 0x10, 4, BigInt(WINDOW));
-    host.writeEcam(config + 4, 2, 6n);
-  };
-  enable();
-  return {
-    status: (value) => {
-      enable();
-      common(20, 1, value);
-    },
-    features: (word, value) => {
-      common(8, 4, word);
-      common(12, 4, value);
-    },
-    queue: (index, size, table, available, used) => {
-      common(22, 2, index);
-      common(24, 2, size);
-      common(32, 4, table);
-      common(40, 4, available);
-      common(48, 4, used);
-      common(28, 2, 1);
-    },
-    notify: (queue) => common(0x3000 + 4 * queue, 2, queue),
-    anywhere: (next, value) => {
-      const size = 1 << next(4);
-      // Often in the capability by which BARs are reached from configuration space.
-      const register = next(2) ? next(0x100) : 0x40 + next(0x60);
-      const ecam = next(8) ? config + register : next(2 ** 28);
-      const memory = next(8) ? [0, 0x1000, 0x2000, 0x3000][next(4)]! + next(128) : next(2 ** 30);
-      const act = next(8);
-      if (act < 4) host.writeMemory(memory, size, BigInt(value()));
-      else if (act < 6) host.readMemory(memory, size);
-      else if (act < 7) host.writeEcam(ecam, size, BigInt(value()));
-      else host.readEcam(ecam, size);
-    },
-    save: () => transport.save(),
-    load: (state) => transport.load(state),
-  };
-}
 
 /** One machine's life under a guest that writes anything anywhere, most of it nearly right. */
 class Session {
@@ -149,9 +31,15 @@ class Session {
   readonly rng: EntropyDevice | undefined;
   readonly blk: BlockDevice | undefined;
   readonly net: NetDevice | undefined;
+  readonly balloon: BalloonDevice | undefined;
+  readonly vsock: SocketDevice | undefined;
   readonly disk = new MemoryDisk({ size: 1 << 14, later: (complete) => this.#late.push(complete) });
   readonly pushed: PortInput[] = [];
   asked = 0;
+  /** The balloon has left something. */
+  more = false;
+  /** Connections that the host has, and what of each it hasn't taken. */
+  readonly pending = new Map<number, number>();
   line = false;
   output = 0;
   input = 0;
@@ -185,6 +73,35 @@ class Session {
             this.output += frame.length;
           },
           close: () => {},
+        });
+        break;
+      case "balloon":
+        this.device = this.balloon = new BalloonDevice(this.memory, next(1000), {
+          more: () => {
+            if (this.more) throw new Error("more is asked for twice");
+            this.more = true;
+          },
+          statistics: ({ size }) => {
+            this.input += size;
+          },
+        });
+        break;
+      case "vsock":
+        this.device = this.vsock = new SocketDevice(this.memory, CID, {
+          connect: (id) => this.pending.set(id, 0),
+          accepted: (id) => this.#known(id),
+          send: (id, bytes) => {
+            this.output += bytes.length;
+            const pending = this.#known(id) + bytes.length;
+            if (pending > WINDOW) throw new Error(`the host is to keep ${pending} bytes`);
+            this.pending.set(id, pending);
+          },
+          end: (id) => this.#known(id),
+          taken: (id, count) => {
+            this.#known(id);
+            this.input += count;
+          },
+          close: (id) => this.pending.delete(id),
         });
         break;
       case "console":
@@ -238,6 +155,8 @@ class Session {
         if (this.console) this.#control();
         if (this.blk) this.#request();
         if (this.net) this.#frame();
+        if (this.balloon) this.#giveUp();
+        if (this.vsock) this.#packet();
         break;
       default:
         this.#offer();
@@ -281,6 +200,15 @@ class Session {
     this.bus.load(this.bus.save());
     this.blk?.restart();
     this.rng?.restart();
+    this.more = false;
+    this.balloon?.restart();
+    this.vsock?.restart();
+  }
+
+  #known(id: number): number {
+    const pending = this.pending.get(id);
+    if (pending === undefined) throw new Error(`the host is told of connection ${id}, which is none`);
+    return pending;
   }
 
   #fromOutside(): void {
@@ -306,12 +234,66 @@ class Session {
       if (next(2)) frame[14 + 9] = 6;
       if (this.net.accept(frame)) this.input += frame.length;
     }
+    if (this.balloon) this.#tellBalloon(this.balloon);
+    if (this.vsock) this.#tellSockets(this.vsock);
     if (!this.console) return;
     const port = next(4);
     if (next(16) === 0) this.console.accept({ kind: "port-open", port, open: next(2) === 0 });
     const taken = this.console.accept({ kind: "port", port, bytes: new Uint8Array(next(200) + 1).fill(2) });
     if (port === 1 || port === 2) this.input += Number(taken);
     this.console.flush();
+  }
+
+  #tellBalloon(balloon: BalloonDevice): void {
+    const next = this.#next;
+    if (this.more && next(2)) {
+      this.more = false;
+      balloon.accept({ kind: "balloon-more" });
+    }
+    if (next(8) === 0) balloon.accept({ kind: "balloon-target", pages: next(2 ** 31) });
+    if (next(4) === 0) balloon.accept({ kind: "balloon-poll" });
+    this.output = balloon.emptied * 1000;
+  }
+
+  #tellSockets(vsock: SocketDevice): void {
+    const next = this.#next;
+    if (vsock.connections > MAX_CONNECTIONS || vsock.connections > this.pending.size)
+      throw new Error(`there are ${vsock.connections} connections, of which the host has ${this.pending.size}`);
+    const ids = [...this.pending.keys()];
+    const connection = ids.length > 0 && next(8) ? ids[next(ids.length)]! : next(40);
+    switch (next(8)) {
+      case 0: {
+        const id = 2 * next(20) + 1;
+        if (!this.pending.has(id)) {
+          this.pending.set(id, 0);
+          vsock.accept({ kind: "vsock-connect", connection: id, port: next(4) });
+        }
+        break;
+      }
+      case 1:
+      case 2:
+        vsock.accept({ kind: "vsock-open", connection });
+        break;
+      case 3:
+        if (next(4) === 0) vsock.accept({ kind: "vsock-end", connection });
+        break;
+      case 4: {
+        const count = next((this.pending.get(connection) ?? 0) + 1);
+        const known = this.pending.get(connection);
+        if (
+          vsock.accept({ kind: "vsock-credit", connection, count }) &&
+          known !== undefined &&
+          this.pending.has(connection)
+        )
+          this.pending.set(connection, known - count);
+        break;
+      }
+      case 5:
+        if (next(8) === 0) vsock.accept({ kind: "vsock-reset", connection });
+        break;
+      default:
+        vsock.accept({ kind: "vsock", connection, bytes: new Uint8Array(next(600) + 1) });
+    }
   }
 
   #notify(queue: number): void {
@@ -396,6 +378,71 @@ class Session {
     this.#descriptor(ring.table - BASE + 16 * slot, BASE + at, next(8) ? 26 + next(1600) : next(2048), send ? 0 : 2, 0);
     this.#offer(ring, slot);
     this.#notify(ring.index);
+  }
+
+  /** Gives pages up, by their numbers or as they are, or says something of its memory. */
+  #giveUp(): void {
+    const next = this.#next;
+    const ring = this.#rings[next(5)]!;
+    const at = 4 * next(SIZE / 4 - 64);
+    const slot = next(ring.size);
+    for (let i = 0; i < 16; i++)
+      put32(this.memory.inner.bytes, at + 4 * i, next(8) ? BASE / 4096 + next(18) : next(2 ** 31));
+    const reports = ring.index > 2;
+    const length = reports ? next(40_000) : 4 * next(17);
+    this.#descriptor(ring.table - BASE + 16 * slot, BASE + (reports ? next(SIZE) : at), length, reports ? 2 : 0, 0);
+    this.#offer(ring, slot);
+    this.#notify(ring.index);
+  }
+
+  /** Gives a buffer for packets, or sends some, nearly right. */
+  #packet(): void {
+    const next = this.#next;
+    const [rx, tx] = [this.#rings[0]!, this.#rings[1]!];
+    if (next(4) === 0) {
+      const slot = next(rx.size);
+      this.#descriptor(rx.table - BASE + 16 * slot, BASE + next(SIZE - 2048), 44 + next(1000), 2, 0);
+      this.#offer(rx, slot);
+      this.#notify(rx.index);
+      return;
+    }
+    // A conversation, most often.
+    const ports = [next(6), next(2) ? next(4) : HOST_PORT + next(16)] as const;
+    const operations = next(4) ? [1, 5, 5, 5, next(9), 5] : [[2, 5, 5, next(9)], [next(9)]][next(2)]!;
+    for (const operation of operations.slice(0, 1 + next(operations.length))) {
+      this.#send(tx, ports, next(32) ? operation : next(9));
+      const id = [...this.pending.keys()].at(-1);
+      if (operation === 1 && id !== undefined && next(8)) this.vsock?.accept({ kind: "vsock-open", connection: id });
+    }
+  }
+
+  #send(
+    tx: { table: number; size: number },
+    [guestPort, hostPort]: readonly [number, number],
+    operation: number,
+  ): void {
+    const next = this.#next;
+    const at = next(SIZE - 2048);
+    const packet = writePacket(
+      {
+        sourceCid: next(64) ? CID : next(10),
+        destinationCid: next(64) ? 2 : next(10),
+        sourcePort: guestPort,
+        destinationPort: hostPort,
+        type: next(64) ? 1 : next(4),
+        operation,
+        flags: next(8) ? 0 : next(8),
+        room: next(8) ? 4096 : next(2 ** 31),
+        forwarded: next(8) ? 0 : next(4096),
+      },
+      new Uint8Array(operation === 5 ? next(600) : 0),
+    );
+    if (next(32) === 0) put32(packet, 24, next(2) ? next(700) : next(2 ** 31));
+    this.memory.inner.bytes.set(packet, at);
+    const slot = next(tx.size);
+    this.#descriptor(tx.table - BASE + 16 * slot, BASE + at, packet.length, 0, 0);
+    this.#offer(this.#rings[1]!, slot);
+    this.#notify(1);
   }
 
   #offer(ring = this.#rings[this.#next(this.#rings.length)]!, head = this.#next(ring.size)): void {

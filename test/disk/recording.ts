@@ -73,6 +73,7 @@ export async function machineWith(disk: Disk): Promise<Machine> {
     openDisk: async () => disk,
     openNvram: () => Promise.reject(new Error("there is none")),
     openShare: () => Promise.reject(new Error("there is none")),
+    openVsock: () => Promise.reject(new Error("there is none")),
     openNetwork: async () => {
       throw new Error("there is no network");
     },

@@ -46,6 +46,7 @@ class Bench {
       openNvram: () => Promise.reject(new Error("there is none")),
       openNetwork: async () => new WireEnd(),
       openShare: () => Promise.reject(new Error("there is no folder here")),
+      openVsock: () => Promise.reject(new Error("there are no sockets")),
       soon: (callback) => setImmediate(callback),
       later: (milliseconds, callback) => {
         const timer = setTimeout(callback, milliseconds);

@@ -2,6 +2,7 @@
 
 import type { Disk, DiskOptions } from "../../src/backends/disk.ts";
 import type { Link, NetworkOptions } from "../../src/backends/link.ts";
+import type { Vsock, VsockOptions } from "../../src/backends/vsock.ts";
 import { fixedEntropy } from "../../src/host/node/entropy.ts";
 import { Executor } from "../../src/hypervisor/executor.ts";
 import { ExecutorLink, type RemoteExecutor } from "../../src/hypervisor/link.ts";
@@ -13,6 +14,7 @@ export interface Surroundings {
   /** By path. */
   openDisk?(options: DiskOptions): Promise<Disk>;
   openNetwork?(options: NetworkOptions): Promise<Link>;
+  openVsock?(options: VsockOptions): Promise<Vsock>;
 }
 
 const later = (milliseconds: number, callback: () => void): (() => void) => {
@@ -24,7 +26,11 @@ const refuse = async (): Promise<never> => {
   throw new Error("the test has none of these");
 };
 
-export function localExecutor({ openDisk = refuse, openNetwork = refuse }: Surroundings): ExecutorLink {
+export function localExecutor({
+  openDisk = refuse,
+  openNetwork = refuse,
+  openVsock = refuse,
+}: Surroundings): ExecutorLink {
   const there: Wire<Report, Request> = {
     post: (report) => void setImmediate(() => here.onMessage?.(report)),
     onMessage: undefined,
@@ -44,6 +50,7 @@ export function localExecutor({ openDisk = refuse, openNetwork = refuse }: Surro
     openNetwork,
     openNvram: refuse,
     openShare: refuse,
+    openVsock,
     soon: (callback) => setImmediate(callback),
     later,
   });

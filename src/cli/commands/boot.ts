@@ -120,11 +120,11 @@ function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): Restore
 }
 
 /** What the machine is joined to. */
-function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram" | "shares"> {
-  const { disk, nvram, share } = flags;
+function joined(flags: RunFlags): Pick<MachineOptions, "disks" | "network" | "nvram" | "shares" | "vsock"> {
+  const { disk, nvram, share, vsock } = flags;
   const network = networkOf(flags);
   const kept = { ...(disk && { disks: disk }), ...(share && { shares: share }), ...(nvram !== undefined && { nvram }) };
-  return { ...kept, ...(network && { network }) };
+  return { ...kept, ...(vsock && { vsock }), ...(network && { network }) };
 }
 
 /** The network that the flags ask for, if they do. @throws CliError */
@@ -175,9 +175,10 @@ export async function makeMachine(
     engine,
     mirror,
     persist,
+    balloon,
   } = flags;
   const boot = { image: name, kernel, initrd, append, bios, flash, nvramTemplate, dtb };
-  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist, console: flags.console };
+  const given = { ...boot, memory, harts, deterministic, engine, mirror, persist, console: flags.console, balloon };
   const options: MachineOptions = {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as MachineOptions),
     progress: (step) => progress.update(step),

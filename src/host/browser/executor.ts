@@ -21,6 +21,7 @@ new Executor(wire, {
   openNetwork,
   openNvram: async () => Promise.reject(new Error("A page has nowhere to keep NVRAM yet; leave it out.")),
   openShare: async () => Promise.reject(new Error("A page has no folders to share with guests; leave them out.")),
+  openVsock: async () => Promise.reject(new Error("A page has no sockets to give to guests; leave them out.")),
   entropy: (deterministic) => (deterministic ? fixedEntropy() : systemEntropy),
   soon: turns(),
   later: sleeper(),

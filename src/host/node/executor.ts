@@ -9,6 +9,7 @@ import { openNetwork } from "./network.ts";
 import { openNvram } from "./nvram.ts";
 import { startProfiler } from "./profiler.ts";
 import { openShare } from "./share.ts";
+import { openVsock } from "./vsock.ts";
 
 const port = parentPort;
 if (port) {
@@ -27,6 +28,7 @@ if (port) {
     openNetwork,
     openNvram,
     openShare,
+    openVsock,
     profiler: startProfiler,
     soon: (callback) => setImmediate(callback),
     later: (milliseconds, callback) => {
