@@ -59,13 +59,17 @@ export type { Format as DiskFormat } from "./disk/open.ts";
 export type { CheckResult as DiskCheckResult } from "./disk/qcow2/check.ts";
 export {
   type CheckDiskOptions,
+  type CommitDiskOptions,
   type ConvertDiskOptions,
   checkDisk,
+  commitDisk,
   convertDisk,
   createDisk,
   type DiskInfo,
   diskInfo,
   type NewDiskOptions,
+  type ResizeDiskOptions,
+  resizeDisk,
 } from "./host/node/disk-images.ts";
 export type { FileSource } from "./host/node/files.ts";
 export type { GdbListener } from "./host/node/gdb.ts";

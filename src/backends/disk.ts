@@ -19,12 +19,14 @@ export type DiskResult =
   | { readonly ok: false; readonly reason: "io" | "no-space" | "unreachable" | "read-only"; readonly message: string };
 
 export interface Disk {
-  /** Capacity in bytes; it never changes. */
+  /** Capacity in bytes; changes by `resize` alone. */
   readonly size: number;
   readonly sectorSize: 512 | 4096;
   readonly readOnly: boolean;
   /** Starts a request; `complete` is called exactly once. Requests may complete in any order. */
   submit(request: DiskRequest, complete: (result: DiskResult) => void): void;
+  /** Makes it larger, whole sectors; what is new is zero. @throws what can't be, as one sentence */
+  resize(size: number): Promise<void>;
   /** Puts everything on stable storage and gives up the lock; no request is in flight or comes after it. */
   close(): Promise<void>;
 }

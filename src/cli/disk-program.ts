@@ -1,14 +1,23 @@
 /** The command line of `wardian disk`. */
 
 import { type Command, Option } from "commander";
-import type { DiskCheckFlags, DiskConvertFlags, DiskCreateFlags, DiskInfoFlags } from "./commands/disk.ts";
-import { parseCount, parseDiskSize, parseText } from "./options.ts";
+import type {
+  DiskCheckFlags,
+  DiskCommitFlags,
+  DiskConvertFlags,
+  DiskCreateFlags,
+  DiskInfoFlags,
+  DiskResizeFlags,
+} from "./commands/disk.ts";
+import { type NewSize, parseCount, parseDiskSize, parseNewSize, parseText } from "./options.ts";
 
 export interface DiskActions {
   createDisk(file: string, size: number | undefined, flags: DiskCreateFlags): Promise<number>;
   convertDisk(from: string, to: string, flags: DiskConvertFlags): Promise<number>;
   checkDisk(file: string, flags: DiskCheckFlags): Promise<number>;
   diskInfo(file: string, flags: DiskInfoFlags): Promise<number>;
+  resizeDisk(file: string, size: NewSize, flags: DiskResizeFlags): Promise<number>;
+  commitDisk(file: string, flags: DiskCommitFlags): Promise<number>;
 }
 
 const FORMATS = ["qcow2", "raw"];
@@ -24,7 +33,7 @@ export function diskCommands(
   actions: DiskActions,
   ended: (status: number) => void,
 ): void {
-  const disk = command(wardian.command("disk")).description("Make, convert and check disk images.");
+  const disk = command(wardian.command("disk")).description("Make, change, convert and check disk images.");
   const format = (flags: string, description: string) => new Option(flags, description).choices(FORMATS);
   const clusters = () =>
     new Option("--cluster-size <SIZE>", "of qcow2: 512 to 2M; 64K by default").argParser(parseDiskSize);
@@ -70,6 +79,27 @@ export function diskCommands(
     .addOption(force())
     .action(async (from: string, to: string, flags: DiskConvertFlags) => {
       ended(await actions.convertDisk(from, to, flags));
+    });
+
+  command(disk.command("resize"))
+    .description('Change a disk image\'s size, while no machine has it; of a VM that runs, see "wardian resize".')
+    .argument("<FILE>", "image")
+    .argument("<SIZE>", "such as 20G, or +10G for as much more", parseNewSize)
+    .addOption(format("--format <NAME>", "what it is, if it shall not be guessed"))
+    .option("--shrink", "let it become smaller: what is beyond its new end is lost")
+    .addOption(allowBacking())
+    .addHelpText("after", "\nPartitions and file systems are the guest's to change: after, or before with --shrink.")
+    .action(async (file: string, size: NewSize, flags: DiskResizeFlags) => {
+      ended(await actions.resizeDisk(file, size, flags));
+    });
+
+  command(disk.command("commit"))
+    .description("Write what an overlay holds to its backing file, and empty the overlay.")
+    .argument("<OVERLAY>", "qcow2 image with a backing file; no machine may have either")
+    .addOption(allowBacking())
+    .addHelpText("after", "\nOther overlays of the same backing file change with it, and are of no use any more.")
+    .action(async (file: string, flags: DiskCommitFlags) => {
+      ended(await actions.commitDisk(file, flags));
     });
 
   command(disk.command("check"))

@@ -5,10 +5,17 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { boot, load, save } from "./commands/boot.ts";
-import { checkDiskImage, convertDiskImage, createDiskImage, showDiskImage } from "./commands/disk.ts";
+import {
+  checkDiskImage,
+  commitDiskImage,
+  convertDiskImage,
+  createDiskImage,
+  resizeDiskImage,
+  showDiskImage,
+} from "./commands/disk.ts";
 import { pullImages, removeImages, showImages } from "./commands/image.ts";
 import { profile } from "./commands/profile.ts";
-import { cloneFolder, createNew, editFields, listAll, removeFolders, showOne } from "./commands/vm.ts";
+import { cloneFolder, createNew, editFields, listAll, removeFolders, resizeOne, showOne } from "./commands/vm.ts";
 import { attach, execute, logs, serveVm, start, stop } from "./commands/vm-run.ts";
 import { CliError, describeError, type EndingSignal, FAILED, SIGNALS, signalStatus } from "./exit.ts";
 import { runProgram } from "./program.ts";
@@ -57,6 +64,8 @@ async function main(): Promise<never> {
         convertDisk: (from, to, flags) => convertDiskImage(from, to, flags, signal),
         checkDisk: checkDiskImage,
         diskInfo: showDiskImage,
+        resizeDisk: resizeDiskImage,
+        commitDisk: (file, flags) => commitDiskImage(file, flags, signal),
         createVm: (name, flags) => createNew(name, flags, signal),
         startVm: (name, flags) => start(name, flags, signal),
         serveVm: (folder, name) => serveVm(folder, name, signal),
@@ -67,6 +76,7 @@ async function main(): Promise<never> {
         listVms: listAll,
         showVm: showOne,
         setVm: editFields,
+        resizeVm: resizeOne,
         cloneVm: (from, to, flags) => cloneFolder(from, to, flags, signal),
         removeVms: (names, flags) => removeFolders(names, flags, signal),
       },

@@ -48,6 +48,15 @@ export function parseDiskSize(text: string): number {
   return bytes;
 }
 
+/** What a disk's size becomes from what it is, both in bytes. */
+export type NewSize = (present: number) => number;
+
+/** A size as `parseDiskSize` takes it, or how much more than now, with a plus. */
+export function parseNewSize(text: string): NewSize {
+  const bytes = parseDiskSize(text.replace(/^\+/, ""));
+  return text.startsWith("+") ? (present) => present + bytes : () => bytes;
+}
+
 /** @returns a number of harts from 1 to MAX_HARTS */
 export function parseHarts(text: string): number {
   const harts = /^\d{1,9}$/.test(text) ? Number(text) : 0;

@@ -1,11 +1,13 @@
 /** The command line of VMs that are folders. */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { MachineDisk } from "../hypervisor/protocol.ts";
+import type { ConsoleName } from "../machine/cell.ts";
 import { describeFields } from "../vms/config.ts";
-import { parseCount, parseDiskSize, parseText, parseTimeout } from "./options.ts";
+import { type NewSize, parseCount, parseDiskSize, parseNewSize, parseText, parseTimeout } from "./options.ts";
 
 export interface PlaceFlags {
   /** The directory of VMs. */
@@ -29,7 +31,9 @@ export interface CreateFlags extends PlaceFlags {
   readonly mirror?: string;
   /** Bytes. */
   readonly diskSize?: number;
+  readonly console?: ConsoleName;
   readonly disk?: readonly MachineDisk[];
+  readonly share?: readonly ShareOptions[];
   readonly net?: "none" | "user";
   readonly mac?: string;
   readonly forward?: Forward[];
@@ -67,6 +71,12 @@ export interface LogFlags extends PlaceFlags {
   readonly lines?: number;
 }
 
+export interface ResizeFlags extends PlaceFlags {
+  /** Its place in vm.json, from 0. */
+  readonly disk: number;
+  readonly shrink?: boolean;
+}
+
 export interface VmActions {
   createVm(name: string, flags: CreateFlags): Promise<number>;
   startVm(name: string, flags: StartFlags): Promise<number>;
@@ -78,12 +88,13 @@ export interface VmActions {
   listVms(flags: PlaceFlags & { json?: boolean }): Promise<number>;
   showVm(name: string, flags: PlaceFlags & { json?: boolean }): Promise<number>;
   setVm(name: string, pairs: string[], flags: PlaceFlags & { unset?: string[] }): Promise<number>;
+  resizeVm(name: string, size: NewSize, flags: ResizeFlags): Promise<number>;
   cloneVm(from: string, to: string, flags: PlaceFlags & { full?: boolean }): Promise<number>;
   removeVms(names: string[], flags: PlaceFlags & { force?: boolean }): Promise<number>;
 }
 
 /** Of boot's options those that a VM doesn't have, or not yet, and one that means more there. */
-const NOT_OF_VMS = ["console", "deterministic", "nvram", "persist", "share", "sshKey"];
+const NOT_OF_VMS = ["deterministic", "nvram", "persist", "sshKey"];
 /** How long a guest may take to power off, ms. */
 const POWER_OFF = 30_000;
 
@@ -192,6 +203,20 @@ export function vmCommands(
       ended(await actions.setVm(name, pairs, flags));
     });
 
+  add("resize", "Change the size of a VM's disk; a guest that runs is told of it.")
+    .argument("<NAME>", NAME)
+    .argument("<SIZE>", "such as 20G, or +10G for as much more", parseNewSize)
+    .addOption(
+      new Option("--disk <N>", "which of its disks, from 0; the first by default")
+        .argParser(parseCount)
+        .default(0, "0"),
+    )
+    .option("--shrink", "of a VM that doesn't run: let it become smaller; what is beyond its new end is lost")
+    .addHelpText("after", RESIZE_HELP)
+    .action(async (name: string, size: NewSize, flags: ResizeFlags) => {
+      ended(await actions.resizeVm(name, size, flags));
+    });
+
   add("clone", "Copy a VM that is stopped; the clone has a hardware address and an identity of its own.")
     .argument("<SRC>", NAME)
     .argument("<DST>", "how the clone is to be called, or a path for its folder")
@@ -215,9 +240,10 @@ const isOfVms = (option: Option): boolean => !NOT_OF_VMS.includes(option.attribu
 function createOptions(): Option[] {
   return [
     text("--image <NAME>", 'what it is a copy of ("wardian image ls" shows images); debian by default'),
-    new Option("--disk-size <SIZE>", "of its disk, if the image isn't one: such as 20G; 10G by default").argParser(
-      parseDiskSize,
-    ),
+    new Option(
+      "--disk-size <SIZE>",
+      "of its disk: such as 20G; 10G by default, or what the image's disk has",
+    ).argParser(parseDiskSize),
     text("--mac <ADDRESS>", "the network's hardware address; a random one by default"),
     new Option("--engine <NAME>", "what executes instructions").choices(["interpreter", "jit", "both"]),
   ];
@@ -250,6 +276,12 @@ const CREATE_HELP = `
 What the VM boots from is copied into its folder, which can be moved, and copied
 to other hosts. With any option for cloud-init, the guest gets a NoCloud seed as
 its last disk; its files are in the folder seed, and can be changed there.`;
+
+const RESIZE_HELP = `
+Partitions and file systems are the guest's to change; of debian-disk by
+  echo ', +' | sfdisk --force --no-reread -N 2 /dev/vda
+  partx -u /dev/vda
+  resize2fs /dev/vda2`;
 
 const setHelp = (): string =>
   `\nFields:\n${describeFields()

@@ -8,7 +8,6 @@ const NOTHING = new Uint8Array(0);
 const DONE: DiskResult = { ok: true, bytes: NOTHING };
 
 export class ImageDisk implements Disk {
-  readonly size: number;
   readonly sectorSize = 512;
   readonly readOnly: boolean;
   readonly #image: Image;
@@ -18,8 +17,11 @@ export class ImageDisk implements Disk {
   constructor(image: Image, closed?: () => void) {
     this.#image = image;
     this.#closed = closed;
-    this.size = image.size;
     this.readOnly = image.readOnly;
+  }
+
+  get size(): number {
+    return this.#image.size;
   }
 
   /** Completes before it returns where nothing must be waited for. */
@@ -65,6 +67,15 @@ export class ImageDisk implements Disk {
     const isThere = offset >= 0 && length >= 0 && offset + length <= this.size;
     if (!isThere || !Number.isSafeInteger(offset) || !Number.isSafeInteger(length))
       throw new DiskError("io", `There are no ${length} bytes at ${offset} of the disk.`);
+  }
+
+  async resize(size: number): Promise<void> {
+    if (!Number.isSafeInteger(size) || size % this.sectorSize !== 0)
+      throw new DiskError("unusable", `A disk's size must be a multiple of ${this.sectorSize} bytes.`);
+    if (size < this.size)
+      throw new DiskError("unusable", `The disk has ${this.size} bytes; while a machine has it, it can only grow.`);
+    if (this.readOnly) throw new DiskError("read-only", "The disk is read-only, and stays as large as it is.");
+    if (size > this.size) await this.#image.resize(size);
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ export interface Extent {
  * work when it returns or gives a promise, and fails as DiskError.
  */
 export interface Image {
+  /** Bytes; changes by `resize` alone. */
   readonly size: number;
   readonly readOnly: boolean;
   /** Fills `into`. */
@@ -21,6 +22,11 @@ export interface Image {
   discard(offset: number, length: number): void | Promise<void>;
   /** Puts everything that has been done on stable storage. */
   flush(): void | Promise<void>;
+  /**
+   * Changes the size, whole sectors: what is new is zero, and what is cut off is lost. On stable storage when it is
+   * done; a crash before that leaves the one size or the other.
+   */
+  resize(size: number): Promise<void>;
   /** What is at `offset`, in this image or under it, and how far the same goes, up to `length`. */
   extent(offset: number, length: number): Promise<Extent>;
   /** Flushes, and closes the files of this image and of those under it. */

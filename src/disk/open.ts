@@ -3,8 +3,8 @@
 import type { BlockFile } from "../backends/block-file.ts";
 import { DiskError, quote } from "./errors.ts";
 import type { Image } from "./image.ts";
-import { isQcow2 } from "./qcow2/header.ts";
-import { type Decompress, Qcow2Image, readHeader } from "./qcow2/image.ts";
+import { isQcow2, readHeader } from "./qcow2/header.ts";
+import { type Decompress, Qcow2Image } from "./qcow2/image.ts";
 import { RawImage } from "./raw.ts";
 
 export type Format = "raw" | "qcow2";

@@ -12,17 +12,21 @@ const PIECE = 65_536;
 const NOTHING = new Uint8Array(PIECE);
 
 export class RawImage implements Image {
-  readonly size: number;
   readonly readOnly: boolean;
   readonly #file: BlockFile;
   /** Nobody has said that it is raw: it must not come to look like something else. */
   readonly #guessed: boolean;
+  #size: number;
 
   constructor(file: BlockFile, { guessed = false }: { guessed?: boolean } = {}) {
     this.#file = file;
     this.#guessed = guessed;
-    this.size = roundUp(file.size, SECTOR);
+    this.#size = roundUp(file.size, SECTOR);
     this.readOnly = file.readOnly;
+  }
+
+  get size(): number {
+    return this.#size;
   }
 
   read(offset: number, into: Uint8Array): void | Promise<void> {
@@ -58,6 +62,13 @@ export class RawImage implements Image {
 
   flush(): void | Promise<void> {
     if (!this.readOnly) return this.#file.flush();
+  }
+
+  async resize(size: number): Promise<void> {
+    this.#mustBeWritable();
+    await this.#file.truncate(size);
+    this.#size = size;
+    await this.#file.flush();
   }
 
   /** Holes look like data. */

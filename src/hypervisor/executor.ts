@@ -184,6 +184,12 @@ export class Executor {
           vm.cell.writeMemory(message.address, message.bytes);
           this.#answer(vm, call, undefined);
           break;
+        case "resize-disk":
+          vm.cell.resizeDisk(message.disk, message.size).then(
+            () => this.#answer(vm, call, undefined),
+            (error) => this.#refuse(vm.id, call, error),
+          );
+          break;
         case "counters":
           this.#answer(vm, call, counted(vm));
           break;

@@ -300,6 +300,16 @@ export class Machine {
     return (await this.#call({ type: "save" })) as Uint8Array;
   }
 
+  /**
+   * Makes a disk larger, in its image, and tells the guest.
+   * @param disk its place among the machine's disks, from 0
+   * @param size bytes, whole sectors
+   * @throws MachineError and DiskError
+   */
+  async resizeDisk(disk: number, size: number): Promise<void> {
+    await this.#call({ type: "resize-disk", disk: whole(disk), size: whole(size) });
+  }
+
   /** Ends the machine at once, as by pulling its plug; its disks are closed. Fine to call when it has ended already. */
   async stop(): Promise<void> {
     if (this.#state === "ended") return;

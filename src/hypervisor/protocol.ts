@@ -105,6 +105,14 @@ export type Request =
       readonly address: bigint;
       readonly bytes: Uint8Array;
     }
+  /** A disk, by its number from 0, is to have so many bytes, and is to say so to the guest. */
+  | {
+      readonly type: "resize-disk";
+      readonly vm: number;
+      readonly call: number;
+      readonly disk: number;
+      readonly size: number;
+    }
   | { readonly type: "counters"; readonly vm: number; readonly call: number }
   /** A snapshot of the cell as it is, which then goes on. */
   | { readonly type: "save"; readonly vm: number; readonly call: number }

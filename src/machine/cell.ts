@@ -323,6 +323,11 @@ export class Cell {
     this.#virtio.pollBalloon();
   }
 
+  /** Makes a disk larger. @throws what can't be, as one sentence */
+  resizeDisk(index: number, size: number): Promise<void> {
+    return this.#virtio.resizeDisk(index, size);
+  }
+
   /** Whether a disk's completion is to be expected. */
   get busy(): boolean {
     return this.#virtio.busy;

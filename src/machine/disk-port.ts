@@ -65,10 +65,26 @@ export class DiskPort {
     this.#disk.submit(request, (result) => {
       this.#busy--;
       this.#completed(id, request, result);
-      if (this.#busy > 0) return;
-      this.#host.quiet();
-      this.#idle?.();
+      this.#rested();
     });
+  }
+
+  #rested(): void {
+    if (this.#busy > 0) return;
+    this.#host.quiet();
+    this.#idle?.();
+  }
+
+  /** Makes the disk larger; the guest is told by the input door. @throws what the disk does */
+  async resize(size: number): Promise<void> {
+    this.#busy++;
+    try {
+      await this.#disk.resize(size);
+      this.#host.push({ kind: "disk-size", device: this.#device, size });
+    } finally {
+      this.#busy--;
+      this.#rested();
+    }
   }
 
   /** Tries again what waits. */

@@ -18,6 +18,8 @@ export type InputEvent =
       readonly error: number;
       readonly bytes: Uint8Array;
     }
+  /** A disk has another size, in bytes. */
+  | { readonly kind: "disk-size"; readonly device: number; readonly size: number }
   /** An operation on a shared tree of files has completed; `error` is 0 or a Linux errno. */
   | {
       readonly kind: "files";
@@ -66,6 +68,7 @@ const KINDS = [
   "balloon-target",
   "balloon-poll",
   "balloon-more",
+  "disk-size",
 ] as const;
 
 /** Events in the order in which the guest got them, up to a moment of its run. */
@@ -145,6 +148,9 @@ function writeEvent(out: Writer, event: InputEvent): void {
       out.number(event.columns);
       out.number(event.rows);
       return;
+    case "disk-size":
+      out.number(event.size);
+      return;
     case "disk":
     case "files":
       out.number(event.request);
@@ -189,6 +195,8 @@ function readEvent(from: Reader): InputEvent {
       return { kind, device: from.number(), port: from.number(), open: from.byte() !== 0 };
     case "port-size":
       return { kind, device: from.number(), port: from.number(), columns: from.number(), rows: from.number() };
+    case "disk-size":
+      return { kind, device: from.number(), size: from.number() };
     case "entropy":
     case "packet":
       return { kind, device: from.number(), bytes: from.bytes() };

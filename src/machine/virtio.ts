@@ -264,6 +264,9 @@ export class VirtioDevices {
         return this.#rng.accept(event.bytes);
       case "disk":
         return this.#disks.get(event.device)?.device.accept(event) ?? true;
+      case "disk-size":
+        this.#disks.get(event.device)?.device.resized(event.size);
+        return true;
       case "files":
         return this.#shares.get(event.device)?.device.accept(event) ?? true;
       case "packet": {
@@ -292,6 +295,17 @@ export class VirtioDevices {
   type(bytes: Uint8Array): number | undefined {
     if (!this.console.terminalOpen) return undefined;
     return Number(this.console.accept({ kind: "port", port: 0, bytes }));
+  }
+
+  /**
+   * Makes a disk larger, and tells the guest.
+   * @param index of the machine's disks, from 0
+   * @throws AttachmentError when there is none; what the disk does
+   */
+  async resizeDisk(index: number, size: number): Promise<void> {
+    const disk = [...this.#disks.values()][index];
+    if (!disk) throw new AttachmentError(`The machine has no disk ${index}; it has ${this.#disks.size}, from 0 on.`);
+    await disk.port.resize(size);
   }
 
   /** The terminal's size has changed. */

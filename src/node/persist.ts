@@ -3,7 +3,7 @@
 import { rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { createQcow2 } from "../disk/qcow2/create.ts";
-import { readHeader } from "../disk/qcow2/image.ts";
+import { readHeader } from "../disk/qcow2/header.ts";
 import { NodeBlockFile } from "../host/node/block-file.ts";
 
 /**

@@ -20,7 +20,7 @@ import type { MachineDisk } from "../hypervisor/protocol.ts";
 import { CONFIG, readConfig, type VmConfig, writeConfig, writeSchema, writeWhole } from "./config.ts";
 import { copy, randomMac, syncFolder } from "./create.ts";
 import { fileFailure, quote, VmError } from "./errors.ts";
-import { renewSeed, SEED } from "./seed.ts";
+import { renewSeed } from "./seed.ts";
 import { lockVm, makeFolder, nameOf, newFolder, type Vm } from "./store.ts";
 
 export interface CloneOptions {
@@ -155,18 +155,21 @@ function removeStrayBases(folder: string, { disks = [] }: VmConfig): void {
 
 /** Copies everything else that the configuration names in the folder. */
 async function copyFiles(vm: Vm, folder: string, work: string, config: VmConfig): Promise<void> {
-  const { kernel, initrd, bios, dtb, flash, nvram, seed } = config;
+  const { kernel, initrd, bios, dtb, flash, nvram, seed, shares = [] } = config;
   const names = [kernel, initrd, bios, dtb, flash, nvram].filter((path) => path !== undefined && isInside(path));
   for (const name of new Set(names as string[])) {
     const from = join(vm.folder, name);
     // "builtin" is no file, and NVRAM is made when it is first written.
     if (existsSync(from)) await copy(from, join(work, name), "file");
   }
-  if (seed === undefined || !isInside(seed)) return;
-  try {
-    await cp(join(vm.folder, seed), join(work, seed), { recursive: true, errorOnExist: true });
-  } catch (error) {
-    throw fileFailure(error, `copy the ${SEED} of ${quote(vm.name)} to ${quote(folder)}`);
+  const folders = [seed, ...shares.map(({ path }) => path)].filter((path) => path !== undefined && isInside(path));
+  for (const path of new Set(folders as string[])) {
+    const options = { recursive: true, errorOnExist: true, verbatimSymlinks: true };
+    try {
+      if (existsSync(join(vm.folder, path))) await cp(join(vm.folder, path), join(work, path), options);
+    } catch (error) {
+      throw fileFailure(error, `copy the folder ${quote(path)} of ${quote(vm.name)} to ${quote(folder)}`);
+    }
   }
 }
 
@@ -177,7 +180,10 @@ function moveOutside(from: string, to: string, config: VmConfig): VmConfig {
     const path = config[key];
     return path === undefined || isInside(path) ? [] : [[key, movedPath(from, to, path)]];
   });
-  return { ...config, ...Object.fromEntries(moved) };
+  const shares = config.shares?.map((share) =>
+    isInside(share.path) ? share : { ...share, path: movedPath(from, to, share.path) },
+  );
+  return { ...config, ...Object.fromEntries(moved), ...(shares && { shares }) };
 }
 
 function movedPath(from: string, to: string, path: string): string {

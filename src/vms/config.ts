@@ -8,14 +8,17 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv, type ErrorObject } from "ajv";
+import type { ShareOptions } from "../backends/files.ts";
 import type { EngineName } from "../core/engine.ts";
-import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
+import type { CellSpec, MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
 import { fileFailure, quote, VmError } from "./errors.ts";
 import schema from "./vm.schema.json" with { type: "json" };
 
 export const CONFIG = "vm.json";
 export const SCHEMA = "vm.schema.json";
 export const VERSION = 1;
+
+export type VmConsole = NonNullable<CellSpec["console"]>;
 
 /** Paths are relative to the VM's folder. */
 export interface VmConfig {
@@ -32,8 +35,10 @@ export interface VmConfig {
   readonly memory?: string;
   readonly harts?: number;
   readonly engine?: EngineName;
+  readonly console?: VmConsole;
   readonly disks?: readonly MachineDisk[];
   readonly network?: VmNetwork;
+  readonly shares?: readonly ShareOptions[];
   readonly seed?: string;
   readonly logs?: { readonly size?: string; readonly files?: number };
 }

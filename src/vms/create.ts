@@ -2,13 +2,14 @@
 
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { copyFile, open } from "node:fs/promises";
+import { chmod, copyFile, open } from "node:fs/promises";
 import { join } from "node:path";
+import type { ShareOptions } from "../backends/files.ts";
 import type { EngineName } from "../core/engine.ts";
-import { createDisk } from "../host/node/disk-images.ts";
+import { createDisk, diskInfo, resizeDisk } from "../host/node/disk-images.ts";
 import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
 import { formatForward } from "../net/forward.ts";
-import { SCHEMA, VERSION, type VmConfig, type VmNetwork, writeConfig, writeSchema } from "./config.ts";
+import { SCHEMA, VERSION, type VmConfig, type VmConsole, type VmNetwork, writeConfig, writeSchema } from "./config.ts";
 import { fileFailure, quote, VmError } from "./errors.ts";
 import { pathInFolder } from "./machine-options.ts";
 import { SEED, type SeedOptions, seedFiles, writeSeed } from "./seed.ts";
@@ -49,12 +50,14 @@ export interface CreateOptions {
   readonly memory?: string;
   readonly harts?: number;
   readonly engine?: EngineName;
-  /** Bytes of the disk, unless the image is one. */
+  /** Bytes of the disk; of an image that is one, at least what that has. */
   readonly diskSize?: number;
+  readonly console?: VmConsole;
   /** More disks, which stay where they are. */
   readonly disks?: readonly MachineDisk[];
   /** Default: one with an image that is a disk, else none. */
   readonly network?: MachineNetwork | "none";
+  readonly shares?: readonly ShareOptions[];
   readonly seed: SeedOptions;
   readonly progress?: (progress: { step: string; done: number; total: number }) => void;
   readonly signal?: AbortSignal;
@@ -83,7 +86,7 @@ async function fill(
   image: SourceImage | undefined,
   options: CreateOptions,
 ): Promise<VmConfig> {
-  const { harts, engine, disks = [], network, signal } = options;
+  const { harts, engine, console, disks = [], network, shares = [], signal } = options;
   const memory = options.memory ?? (image && `${image.memory}M`);
   const boot = await bootFiles(work, image, options);
   const disk = await makeDisk(join(work, DISK), image, options);
@@ -100,8 +103,12 @@ async function fill(
     ...(memory !== undefined && { memory }),
     ...(harts !== undefined && { harts }),
     ...(engine !== undefined && { engine }),
+    ...(console !== undefined && { console }),
     disks: [disk, ...disks.map((more) => ({ ...more, path: pathInFolder(folder, more.path) }))],
     ...(joined !== "none" && { network: networkOf(folder, joined) }),
+    ...(shares.length > 0 && {
+      shares: shares.map((share) => ({ ...share, path: pathInFolder(folder, share.path) })),
+    }),
   };
 }
 
@@ -144,11 +151,22 @@ function imageBoot(image: SourceImage | undefined, { flash, bios }: CreateOption
 async function makeDisk(path: string, image: SourceImage | undefined, options: CreateOptions): Promise<MachineDisk> {
   const { diskSize } = options;
   if (image?.disk !== undefined) {
-    if (diskSize !== undefined)
-      throw new VmError("files", `The image ${quote(image.name)} is a disk, and has its size; leave out --disk-size.`);
     await copy(image.disk, path, "image's disk");
+    await chmod(path, 0o644);
+    if (diskSize !== undefined) await enlarge(path, image.name, diskSize);
   } else await createDisk(path, { format: "qcow2", size: diskSize ?? DEFAULT_DISK_SIZE });
   return { path: DISK, format: "qcow2" };
+}
+
+/** What is on the disk stays as it is: its guest makes use of what is new. */
+async function enlarge(path: string, image: string, size: number): Promise<void> {
+  const { size: least } = await diskInfo(path, { format: "qcow2" });
+  if (size < least)
+    throw new VmError(
+      "files",
+      `The disk of the image ${quote(image)} has ${least / 2 ** 20} MiB; give --disk-size as much or more, or leave it out.`,
+    );
+  await resizeDisk(path, size, { format: "qcow2" });
 }
 
 function networkOf(folder: string, { forwards, mac, capture, ...rest }: MachineNetwork): VmNetwork {

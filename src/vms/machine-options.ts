@@ -1,11 +1,12 @@
 /** A configuration as what a machine is made from. */
 
 import { isAbsolute, join, relative, resolve } from "node:path";
+import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
 import { parseForward } from "../net/forward.ts";
-import type { VmConfig, VmNetwork } from "./config.ts";
+import type { VmConfig, VmConsole, VmNetwork } from "./config.ts";
 import { quote, VmError } from "./errors.ts";
 import { SEED_DISK } from "./seed.ts";
 
@@ -21,8 +22,10 @@ export interface VmMachineOptions {
   readonly memory: string;
   readonly harts: number;
   readonly engine?: EngineName;
+  readonly console?: VmConsole;
   readonly disks: readonly MachineDisk[];
   readonly network?: MachineNetwork;
+  readonly shares: readonly ShareOptions[];
 }
 
 export const DEFAULTS = { memory: "512M", harts: 1, logs: { size: "1M", files: 4 } } as const;
@@ -33,7 +36,9 @@ const BUILT_IN = ["builtin", "none"];
 /** With absolute paths. @throws VmError */
 export function machineOptions(folder: string, config: VmConfig): VmMachineOptions {
   const at = (path: string) => resolve(folder, path);
-  const { append, bios, engine, memory = DEFAULTS.memory, harts = DEFAULTS.harts, network, seed, disks = [] } = config;
+  const { bios, engine, console, network, seed, disks = [], shares = [] } = config;
+  const { memory = DEFAULTS.memory, harts = DEFAULTS.harts } = config;
+  const append = console === "virtio" ? withTerminal(config.append) : config.append;
   const files = Object.entries({
     kernel: config.kernel,
     initrd: config.initrd,
@@ -49,6 +54,7 @@ export function machineOptions(folder: string, config: VmConfig): VmMachineOptio
     memory,
     harts,
     ...(engine !== undefined && { engine }),
+    ...(console !== undefined && { console }),
     disks: [
       ...disks.map((disk) => ({
         ...disk,
@@ -60,7 +66,14 @@ export function machineOptions(folder: string, config: VmConfig): VmMachineOptio
         : [{ path: join(folder, SEED_DISK), format: "raw" as const, readOnly: true, serial: "seed" }]),
     ],
     ...(network && { network: machineNetwork(folder, network) }),
+    shares: shares.map((share) => ({ ...share, path: at(share.path) })),
   };
+}
+
+/** The last console of Linux's command line is /dev/console. A VM without one boots by other means. */
+function withTerminal(append: string | undefined): string | undefined {
+  if (append === undefined || /(^| )console=hvc0( |$)/.test(append)) return append;
+  return `${append} console=hvc0`;
 }
 
 function machineNetwork(folder: string, { forwards, capture, ...rest }: VmNetwork): MachineNetwork {

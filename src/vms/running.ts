@@ -142,6 +142,12 @@ export class RunningVm {
     return this.#machine.exec(command, sinks).then(({ status }) => status);
   }
 
+  /** Makes a disk larger, by its number from 0. @param size bytes */
+  async resizeDisk(disk: number, size: number): Promise<void> {
+    await this.#machine.resizeDisk(disk, size);
+    this.#options.events.add(`disk ${disk} has ${size} bytes`);
+  }
+
   /**
    * Ends the machine. The guest is asked by its agent, if it has one; without one
    * it may still end by itself in the time that it is given.

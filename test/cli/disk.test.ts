@@ -90,8 +90,35 @@ test("checks and repairs, with the statuses of qemu-img", async () => {
   expect((await run("qemu-img", ["check", at("check.qcow2")])).status).toBe(0);
 });
 
+test("resizes, and commits an overlay, as qemu-img sees it", async () => {
+  await ok("create", at("size.qcow2"), "1M");
+  expect((await ok("resize", at("size.qcow2"), "10M")).stdout).toBe(
+    `${at("size.qcow2")} has 10 MiB (10485760 bytes)\n`,
+  );
+  await ok("resize", at("size.qcow2"), "+512K");
+  const sizeOf = async (name: string) =>
+    JSON.parse((await run("qemu-img", ["info", "--output=json", at(name)])).stdout)["virtual-size"];
+  expect(await sizeOf("size.qcow2")).toBe(10.5 * 2 ** 20);
+  await ok("resize", "--shrink", at("size.qcow2"), "2M");
+  expect(await sizeOf("size.qcow2")).toBe(2 * 2 ** 20);
+  writeFileSync(at("size.raw"), new Uint8Array(4096).fill(7));
+  await ok("resize", at("size.raw"), "8K", "--format", "raw");
+  expect(readFileSync(at("size.raw"))).toEqual(Buffer.concat([Buffer.alloc(4096, 7), Buffer.alloc(4096)]));
+
+  await ok("create", "--backing", at("size.qcow2"), at("over.qcow2"), "3M");
+  await run("qemu-io", ["-c", "write -P 5 2560K 64K", at("over.qcow2")]);
+  expect((await ok("commit", at("over.qcow2"))).stdout).toBe(`${at("size.qcow2")} has what ${at("over.qcow2")} had\n`);
+  const read = await run("qemu-io", ["-r", "-c", "read -P 5 2560K 64K", at("size.qcow2")]);
+  expect([read.status, read.stdout]).toEqual([0, expect.not.stringContaining("failed")]);
+  expect((await run("qemu-img", ["check", at("over.qcow2")])).status).toBe(0);
+});
+
 describe("one sentence for", () => {
   test.each([
+    ["a new size that is none", ["resize", at("y.qcow2"), "++1M"], /'\+\+1M' is invalid/],
+    ["a size that would lose something", ["resize", at("y.qcow2"), "512K"], /use --shrink/],
+    ["a commit of what stands on nothing", ["commit", at("y.qcow2")], /no backing file/],
+    ["a commit of raw", ["commit", at("y.raw")], /no backing file/],
     ["no size", ["create", at("x.qcow2")], /needs a size/],
     ["a size that is none", ["create", at("x.qcow2"), "large"], /'large' is invalid/],
     ["no room for a sector", ["create", at("x.qcow2"), "100"], /multiple of 512/],

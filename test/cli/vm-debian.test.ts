@@ -1,6 +1,7 @@
 /** A VM with Debian's Linux in it: commands, its terminal's size, and powering off when asked. */
 
 import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { CLI, put, run, scratch, wardian } from "./run.ts";
@@ -11,10 +12,28 @@ const env = { WARDIAN_VM_DIR: join(dir, "vms") };
 const vm = (...args: string[]) => wardian(args, { env });
 
 test(
-  "runs commands, has the terminal's size, keeps its disk, and powers off when it is asked",
+  "runs commands, has the terminal's size, a folder and a disk that grows, and powers off when it is asked",
   async () => {
+    const shared = join(dir, "shared");
+    mkdirSync(shared);
+    writeFileSync(join(shared, "greeting"), "from the host\n");
     // Provisioning, if there is any, says its steps.
-    expect((await vm("create", "web", "--memory", "256M", "--disk-size", "16M", "--hostname", "web")).status).toBe(0);
+    expect(
+      (
+        await vm(
+          "create",
+          "web",
+          "--memory",
+          "256M",
+          "--disk-size",
+          "16M",
+          "--hostname",
+          "web",
+          "--share",
+          `${shared}:src:ro`,
+        )
+      ).status,
+    ).toBe(0);
     try {
       expect((await vm("start", "web")).stdout).toMatch(/^web is running/);
       const command = "cat /proc/meminfo | head -1; echo wrong >&2; exit 7";
@@ -31,6 +50,27 @@ test(
       );
       expect(label.stdout).toBe("CIDATA\n1\n");
       expect((await vm("exec", "web", "echo kept | dd of=/dev/vda bs=512 seek=9 conv=sync && sync")).status).toBe(0);
+
+      const share = "mount -t virtiofs src /mnt && cat /mnt/greeting; touch /mnt/no 2>/dev/null || umount /mnt";
+      expect((await vm("exec", "web", share)).stdout).toBe("from the host\n");
+
+      // A disk that grows while it is in use.
+      expect((await vm("exec", "web", "blockdev --getsz /dev/vda")).stdout).toBe("32768\n");
+      expect((await vm("resize", "web", "+16M")).stdout).toBe("disk 0 of web has 32 MiB (33554432 bytes)\n");
+      const grown =
+        "until [ $(blockdev --getsz /dev/vda) = 65536 ]; do sleep 0.1; done; dd if=/dev/vda bs=1M skip=31 | wc -c";
+      expect((await vm("exec", "web", grown, "--timeout", "240")).stdout).toBe("1048576\n");
+      for (const [size, why] of [
+        ["16M", /^error: The disk has 33554432 bytes; while a machine has it, it can only grow\.\n$/],
+        ["33M", undefined],
+      ] as const) {
+        const { status, stderr } = await vm("resize", "web", size);
+        if (why) expect(stderr).toMatch(why);
+        expect(status).toBe(why ? 1 : 0);
+      }
+      expect((await vm("resize", "web", "1G", "--disk", "1")).stderr).toMatch(
+        /^error: The VM "web" has no disk 1; .*\n$/,
+      );
 
       // A terminal of 101 columns, which Ctrl-A x leaves as it was.
       const script = put(
@@ -66,12 +106,20 @@ test(
       await vm("stop", "--force", "web");
     }
 
+    // Stopped, a disk can become larger and smaller.
+    expect((await vm("resize", "web", "20M")).stderr).toMatch(/to cut it down to 20971520, .* use --shrink\.\n$/);
+    expect((await vm("resize", "web", "20M", "--shrink")).stdout).toBe("disk 0 of web has 20 MiB (20971520 bytes)\n");
+    expect((await vm("set", "web", "console", "virtio")).status).toBe(0);
+
     // What was written is there at the next start, also when that is killed.
     expect((await vm("clone", "web", "web2")).status).toBe(0);
     for (const name of ["web", "web2"]) {
       expect((await vm("start", name)).status).toBe(0);
       expect((await vm("exec", name, "dd if=/dev/vda bs=512 skip=9 count=1 2>/dev/null | head -1")).stdout).toBe(
         "kept\n",
+      );
+      expect((await vm("exec", name, "blockdev --getsz /dev/vda; cat /sys/class/tty/console/active")).stdout).toBe(
+        "40960\nttyS0 hvc0\n",
       );
       const { status } = JSON.parse((await vm("show", name, "--json")).stdout) as { status: { pid: number } };
       const killed = spawn("kill", ["-9", String(status.pid)]);

@@ -109,7 +109,11 @@ class Bench {
   deliver(): void {
     for (
       let n = 0;
-      n < 1000 && this.door.deliver(0n, (event) => event.kind === "disk" && this.device.accept(event));
+      n < 1000 &&
+      this.door.deliver(0n, (event) => {
+        if (event.kind === "disk-size") this.device.resized(event.size);
+        return event.kind === "disk-size" || (event.kind === "disk" && this.device.accept(event));
+      });
       n++
     );
   }
@@ -434,6 +438,23 @@ describe.each<TransportName>(["mmio", "pci"])("over %s", (kind) => {
     expect(copy.device.inFlight).toBe(0);
     first.memory.bytes.set(copy.memory.bytes);
     expect([1, 2, 3].map(() => first.queue.take()?.length)).toEqual([1, 513, 1]);
+  });
+
+  test("a disk that grows says so, by the configuration alone, and takes requests up to its new end", async () => {
+    const bench = new Bench({ kind });
+    expect(bench.send(IN, 2048, undefined, 512).status()).toBe(1);
+    const before = bench.device.generation;
+    bench.driver.interrupted();
+    await bench.port.resize(2 << 20);
+    // Until it comes in by the door the driver sees nothing of it.
+    expect(bench.driver.config(0, 4)).toBe(2048);
+    expect(bench.driver.interrupted()).toBe(false);
+    bench.deliver();
+    expect(bench.driver.config(0, 4)).toBe(4096);
+    expect(bench.device.generation).not.toBe(before);
+    expect(bench.driver.interrupted()).toBe(true);
+    expect(bench.send(IN, 2048, undefined, 512).status()).toBe(0);
+    expect(bench.send(IN, 4096, undefined, 512).status()).toBe(1);
   });
 
   test("a state belongs to a disk of the same size", () => {

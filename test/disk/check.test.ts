@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { readHeader } from "../../src/disk/qcow2/image.ts";
+import { readHeader } from "../../src/disk/qcow2/header.ts";
 import { type Random, seeded } from "../../src/fuzz/random.ts";
 import { openDisk } from "../../src/host/node/disk.ts";
 import { checkDisk, diskInfo } from "../../src/host/node/disk-images.ts";

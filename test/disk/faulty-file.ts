@@ -28,7 +28,8 @@ export class FaultyFile implements BlockFile {
 
   /** @param slow lets calls take some turns of the event loop, so that they overlap */
   constructor(content: Uint8Array, random: Random, slow: boolean) {
-    this.#stable = content.slice();
+    // A copy: slice of a Buffer is none.
+    this.#stable = new Uint8Array(content);
     this.size = content.length;
     this.#random = random;
     this.#slow = slow;

@@ -45,6 +45,10 @@ export class RecordingDisk implements Disk {
     });
   }
 
+  resize(size: number): Promise<void> {
+    return this.#disk.resize(size);
+  }
+
   close(): Promise<void> {
     return this.#disk.close();
   }

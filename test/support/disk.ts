@@ -14,10 +14,10 @@ export interface MemoryDiskOptions {
 const NOTHING = new Uint8Array(0);
 
 export class MemoryDisk implements Disk {
-  readonly size: number;
+  size: number;
   readonly sectorSize: 512 | 4096;
   readonly readOnly: boolean;
-  readonly bytes: Uint8Array;
+  bytes: Uint8Array;
   /** What was asked, in order. */
   readonly requests: DiskRequest[] = [];
   /** Given a request, what goes wrong with it. */
@@ -48,6 +48,13 @@ export class MemoryDisk implements Disk {
     };
     if (this.#later) this.#later(act);
     else act();
+  }
+
+  async resize(size: number): Promise<void> {
+    const bytes = new Uint8Array(size);
+    bytes.set(this.bytes);
+    this.bytes = bytes;
+    this.size = size;
   }
 
   async close(): Promise<void> {

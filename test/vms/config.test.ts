@@ -33,6 +33,7 @@ const ALL: Required<VmConfig> = {
   memory: "1G",
   harts: 2,
   engine: "jit",
+  console: "virtio",
   disks: [
     {
       path: "disk.qcow2",
@@ -51,6 +52,7 @@ const ALL: Required<VmConfig> = {
     deny: ["0.0.0.0/0"],
     capture: "net.pcapng",
   },
+  shares: [{ path: "../src", tag: "src", readOnly: true }],
   seed: "seed",
   logs: { size: "64K", files: 2 },
 };
@@ -101,6 +103,10 @@ describe("one sentence, naming the field, for", () => {
     ["a multicast address", { ...base, network: { kind: "user", mac: "53:54:00:12:34:56" } }, /at "network\.mac"/],
     ["a forward", { ...base, network: { kind: "user", forwards: ["22"] } }, /at "network\.forwards\.0"/],
     ["no kind of network", { ...base, network: {} }, /lacks the field "network\.kind"/],
+    ["a console", { ...base, console: "vga" }, /at "console": it must be one of "serial", "virtio", not "vga"/],
+    ["a folder without a tag", { ...base, shares: [{ path: "a" }] }, /lacks the field "shares\.0\.tag"/],
+    ["a tag that is too long", { ...base, shares: [{ path: "a", tag: "t".repeat(37) }] }, /at "shares\.0\.tag": .*36/],
+    ["no folders", { ...base, shares: {} }, /at "shares": it must be a list/],
     ["too many logs", { ...base, logs: { files: 1e9 } }, /at "logs\.files": .* 0 to 100/],
   ];
   test.each(cases)("%s", (_, value, about) => {
@@ -143,6 +149,15 @@ test("paths are those of the folder, unless they are absolute", () => {
     hostPort: 5353,
     guestPort: 53,
   });
+  expect(options.shares).toEqual([{ path: "/vms/src", tag: "src", readOnly: true }]);
+});
+
+test("a virtio console is what Linux is told to use, once", () => {
+  const append = (config: Partial<VmConfig>) => machineOptions("/vms/web", { version: 1, ...config }).append;
+  expect(append({ append: "console=ttyS0" })).toBe("console=ttyS0");
+  expect(append({ append: "console=ttyS0", console: "virtio" })).toBe("console=ttyS0 console=hvc0");
+  expect(append({ append: "console=hvc0 quiet", console: "virtio" })).toBe("console=hvc0 quiet");
+  expect(append({ console: "virtio" })).toBeUndefined();
 });
 
 describe("changes", () => {
@@ -156,6 +171,8 @@ describe("changes", () => {
     expect(set("network.forwards", "80:80").network?.forwards).toEqual(["80:80"]);
     expect(set("network.forwards", "").network?.forwards).toEqual([]);
     expect(set("disks.0.readOnly", "true").disks?.[0]?.readOnly).toBe(true);
+    expect(set("console", "serial").console).toBe("serial");
+    expect(set("shares.0.path", "/srv").shares).toEqual([{ path: "/srv", tag: "src", readOnly: true }]);
     expect(set("disks.1", '{"path":"b.raw"}').disks?.[1]).toEqual({ path: "b.raw" });
     expect(change({ version: 1 }, { key: "disks.0.path", value: "a" }).disks).toEqual([{ path: "a" }]);
     expect(ALL.memory).toBe("1G");

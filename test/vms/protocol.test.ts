@@ -53,6 +53,8 @@ test.each([
   ["a command that isn't text", { protocol: PROTOCOL, type: "exec", command: 1 }],
   ["a time before now", { protocol: PROTOCOL, type: "stop", timeout: -1, force: false }],
   ["a time that is none", { protocol: PROTOCOL, type: "stop", timeout: "1", force: false }],
+  ["a disk that is none", { protocol: PROTOCOL, type: "resize-disk", disk: -1, size: 512 }],
+  ["a size that is none", { protocol: PROTOCOL, type: "resize-disk", disk: 0, size: "1G" }],
   ["a terminal without columns", { protocol: PROTOCOL, type: "console", size: { rows: 1, columns: 0 } }],
 ])("a request that is none: %s", (_, value) => {
   expect(() => decodeRequest(message(value))).toThrow(/^[^\n]+\.$/);

@@ -2,13 +2,17 @@
 
 import {
   type CheckDiskOptions,
+  type CommitDiskOptions,
   checkDisk,
+  commitDisk,
   convertDisk,
   createDisk,
   type DiskFormat,
   type DiskInfo,
   diskInfo,
   type NewDiskOptions,
+  type ResizeDiskOptions,
+  resizeDisk,
 } from "../../node.ts";
 import { OK } from "../exit.ts";
 import { StepProgress } from "../progress.ts";
@@ -39,6 +43,9 @@ export interface DiskInfoFlags {
   readonly json?: boolean;
 }
 
+export type DiskResizeFlags = ResizeDiskOptions;
+export type DiskCommitFlags = Pick<CommitDiskOptions, "allowBacking">;
+
 export async function createDiskImage(file: string, size: number | undefined, flags: DiskCreateFlags): Promise<number> {
   const foreign = await createDisk(file, { ...flags, ...(size !== undefined && { size }) });
   const { size: made, format } = await diskInfo(file);
@@ -66,6 +73,23 @@ export async function convertDiskImage(
   } finally {
     progress.end();
   }
+  return OK;
+}
+
+export async function resizeDiskImage(
+  file: string,
+  size: (present: number) => number,
+  flags: DiskResizeFlags,
+): Promise<number> {
+  process.stdout.write(`${file} has ${formatBytes(await resizeDisk(file, size, flags))}\n`);
+  return OK;
+}
+
+export async function commitDiskImage(file: string, flags: DiskCommitFlags, signal: AbortSignal): Promise<number> {
+  const progress = new StepProgress();
+  const step = (done: number, total: number) => progress.update({ step: "Committing", done, total });
+  const base = await commitDisk(file, { ...flags, signal, progress: step }).finally(() => progress.end());
+  process.stdout.write(`${base} has what ${file} had\n`);
   return OK;
 }
 

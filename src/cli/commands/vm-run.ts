@@ -119,7 +119,7 @@ async function runMachine(
   ready: (running: RunningVm) => void,
 ): Promise<Ending> {
   if (config.seed !== undefined) writeSeedDisk(join(folder, config.seed), join(folder, SEED_DISK));
-  if (options.engine === "jit") tuneV8();
+  if (options.engine !== "interpreter") tuneV8();
   const machine = await Machine.create({ ...options, signal });
   try {
     signal.throwIfAborted();

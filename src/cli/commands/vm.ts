@@ -2,7 +2,7 @@
 
 import { createInterface } from "node:readline/promises";
 import type { MachineNetwork } from "../../hypervisor/protocol.ts";
-import { provision } from "../../images/index.ts";
+import { listImages, provision } from "../../images/index.ts";
 import { diskBuilder } from "../../node/builder.ts";
 import { rootKeys } from "../../node/ssh-key.ts";
 import { Machine } from "../../node.ts";
@@ -15,12 +15,15 @@ import { editVm } from "../../vms/edit.ts";
 import { VmError } from "../../vms/errors.ts";
 import { DEFAULTS } from "../../vms/machine-options.ts";
 import { removeVm } from "../../vms/remove.ts";
+import { resizeVmDisk } from "../../vms/resize.ts";
 import { readKeys } from "../../vms/seed.ts";
 import { findVm, folderOf, listVms, type Vm, vmDirectory, vmHolder } from "../../vms/store.ts";
 import { CliError, OK } from "../exit.ts";
+import type { NewSize } from "../options.ts";
 import { StepProgress } from "../progress.ts";
-import type { CreateFlags, PlaceFlags } from "../vm-program.ts";
+import type { CreateFlags, PlaceFlags, ResizeFlags } from "../vm-program.ts";
 import { networkOf } from "./boot.ts";
+import { formatBytes } from "./disk.ts";
 
 /** The image that a VM is made from when nothing says what it boots. */
 const DEFAULT_IMAGE = "debian";
@@ -31,17 +34,20 @@ export async function createNew(name: string, flags: CreateFlags, signal: AbortS
   const folder = folderOf(name, vmDirectory(flags.dir));
   const progress = new StepProgress();
   const report = (step: { step: string; done: number; total: number }) => progress.update(step);
-  const { memory, disk, kernel, initrd, append, bios, dtb, flash, nvramTemplate, harts, engine, diskSize } = flags;
+  const { memory, disk, kernel, initrd, append, bios, dtb, nvramTemplate, harts, engine, diskSize, share } = flags;
   const { user, sshKey, hostname, packages, userData, metaData, networkConfig } = flags;
-  const image = flags.image ?? (kernel === undefined && flash === undefined ? DEFAULT_IMAGE : undefined);
+  const image = flags.image ?? (kernel === undefined && flags.flash === undefined ? DEFAULT_IMAGE : undefined);
   const network = networkOf(flags);
-  const given = { kernel, initrd, append, bios, dtb, flash, nvramTemplate, harts, engine, diskSize };
+  const given = { kernel, initrd, append, bios, dtb, nvramTemplate, harts, engine, diskSize, console: flags.console };
   const seed = { user, sshKey, hostname, packages, userData, metaData, networkConfig };
   try {
     const found = image === undefined ? undefined : await sourceImage(image, flags.mirror, report, signal);
     const source = found && withRootKeys(found, user === undefined ? sshKey : undefined);
+    const firmware = flags.flash === undefined ? {} : await flashOf(flags.flash, flags.mirror, report, signal);
     await createVm(folder, source, {
+      ...firmware,
       ...present(given),
+      ...(share && { shares: share }),
       ...(memory !== undefined && { memory: formatMemory(memory) }),
       ...(disk && { disks: disk }),
       ...(network && { network: withMac(network, flags.mac) }),
@@ -60,6 +66,17 @@ export async function createNew(name: string, flags: CreateFlags, signal: AbortS
 function withRootKeys(image: SourceImage, sshKey: string | undefined): SourceImage {
   if (image.disk === undefined || sshKey === undefined) return image;
   return { ...image, append: [image.append, ...rootKeys(readKeys(sshKey).join("\n"))].join(" ") };
+}
+
+/** Firmware by an image's name, with what its NVRAM holds at first, or by its path. */
+async function flashOf(
+  name: string,
+  ...how: [string | undefined, Parameters<typeof sourceImage>[2], AbortSignal]
+): Promise<Pick<SourceImage, "flash" | "nvramTemplate">> {
+  const known = (await listImages()).some((image) => image.name === name && image.kind === "firmware");
+  if (!known) return { flash: name };
+  const { flash, nvramTemplate } = await sourceImage(name, ...how);
+  return present({ flash, nvramTemplate });
 }
 
 function withMac(network: MachineNetwork | "none", mac: string | undefined): MachineNetwork | "none" {
@@ -115,6 +132,13 @@ export async function editFields(
     process.stderr.write(
       `note: ${name} is running; ${changes.map(({ key }) => key).join(", ")} will hold from its next start\n`,
     );
+  return OK;
+}
+
+export async function resizeOne(name: string, size: NewSize, flags: ResizeFlags): Promise<number> {
+  const { dir, disk, shrink = false } = flags;
+  const bytes = await resizeVmDisk(findVm(name, vmDirectory(dir)), { disk, size, shrink });
+  process.stdout.write(`disk ${disk} of ${name} has ${formatBytes(bytes)}\n`);
   return OK;
 }
 

@@ -6,8 +6,8 @@
 
 import type { BlockFile } from "../../backends/block-file.ts";
 import { get64, roundUp, view } from "../bytes.ts";
-import { DiskError } from "../errors.ts";
-import { cleared, FIELD, HEADER_BYTES, type Header, MAX_OFFSET, parseHeader } from "./header.ts";
+import { DiskError, damaged } from "../errors.ts";
+import { cleared, FIELD, type Header, MAX_OFFSET, readHeader } from "./header.ts";
 import { compressedPlace } from "./mapping.ts";
 import { Refcounts } from "./refcounts.ts";
 import { readSnapshots } from "./snapshots.ts";
@@ -85,9 +85,7 @@ class Counters {
  * @throws DiskError when it isn't qcow2 at all, can't be read, or can't be written for a repair
  */
 export async function checkQcow2(file: BlockFile, options: CheckOptions = {}): Promise<CheckResult> {
-  const bytes = new Uint8Array(HEADER_BYTES);
-  await file.read(0, bytes);
-  const header = parseHeader(bytes, file.size, file.name);
+  const header = await readHeader(file);
   const checker = new Checker(file, header, await Refcounts.open(file, header), options);
   return checker.run();
 }
@@ -364,5 +362,20 @@ class Checker {
     await this.#file.read(offset, bytes);
     this.#options.progress?.(Math.min(this.#seen, this.#file.size), this.#file.size);
     return view(bytes);
+  }
+}
+
+/** Makes an image fit to be written: refcounts that a crash has left behind, and features that we don't keep up. */
+export async function makeWritable(file: BlockFile, header: Header): Promise<void> {
+  if (header.corrupt)
+    throw damaged(file.name, "whoever wrote it last has marked it so; see `wardian disk check --repair`");
+  if (header.dirty) {
+    const { corruptions, errors } = await checkQcow2(file, { repair: "all" });
+    if (corruptions + errors > 0)
+      throw damaged(file.name, "it was not closed in order and can't be repaired; see `wardian disk check`");
+  }
+  if (header.autoclear) {
+    await file.write(FIELD.autoclear, new Uint8Array(8));
+    await file.flush();
   }
 }

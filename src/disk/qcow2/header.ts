@@ -3,6 +3,7 @@
  * extensions"): read with bounds on everything, and made anew.
  */
 
+import type { BlockFile } from "../../backends/block-file.ts";
 import { get64, put64, roundUp, view } from "../bytes.ts";
 import { DiskError, damaged, quote } from "../errors.ts";
 
@@ -12,11 +13,11 @@ const V2_LENGTH = 72;
 const V3_LENGTH = 104;
 const OUR_LENGTH = 112;
 /** The first cluster's part that is looked at; extensions beyond aren't ours or QEMU's. */
-export const HEADER_BYTES = 65_536;
+const HEADER_BYTES = 65_536;
 const MIN_CLUSTER_BITS = 9;
 const MAX_CLUSTER_BITS = 21;
 /** QEMU's own limits, bytes: L1 table 32 MiB, refcount table 8 MiB; 65,536 snapshots. */
-const MAX_L1_BYTES = 32 * 2 ** 20;
+export const MAX_L1_BYTES = 32 * 2 ** 20;
 const MAX_REFCOUNT_TABLE_BYTES = 8 * 2 ** 20;
 const MAX_SNAPSHOTS = 65_536;
 const MAX_BACKING_NAME = 1023;
@@ -37,7 +38,7 @@ const LAZY_REFCOUNTS = 1 << 0;
 const BITMAPS = 1 << 0;
 
 /** Where fields are that change in place; all in the first sector, which is written as one. */
-export const FIELD = { refcountTable: 48, incompatible: 72, autoclear: 88 } as const;
+export const FIELD = { size: 24, l1Table: 36, refcountTable: 48, incompatible: 72, autoclear: 88 } as const;
 
 export type Compression = "zlib" | "zstd";
 
@@ -70,6 +71,13 @@ export function isQcow2(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && view(bytes).getUint32(0) === MAGIC;
 }
 
+/** Reads a file's header. @throws DiskError damaged or unsupported */
+export async function readHeader(file: BlockFile): Promise<Header> {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  await file.read(0, bytes);
+  return parseHeader(bytes, file.size, file.name);
+}
+
 /**
  * Reads a header.
  * @param bytes the file's first HEADER_BYTES, zeroes beyond its end
@@ -77,7 +85,7 @@ export function isQcow2(bytes: Uint8Array): boolean {
  * @param name for messages
  * @throws DiskError damaged or unsupported
  */
-export function parseHeader(bytes: Uint8Array, fileSize: number, name: string): Header {
+function parseHeader(bytes: Uint8Array, fileSize: number, name: string): Header {
   const fields = view(bytes);
   if (!isQcow2(bytes)) throw new DiskError("unsupported", `The image ${quote(name)} is not qcow2.`);
   const version = fields.getUint32(4);

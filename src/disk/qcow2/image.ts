@@ -23,10 +23,11 @@ import { roundUp } from "../bytes.ts";
 import { DiskError, damaged, quote } from "../errors.ts";
 import type { Extent, Image } from "../image.ts";
 import type { Table } from "./cache.ts";
-import { checkQcow2 } from "./check.ts";
-import { type Compression, FIELD, HEADER_BYTES, type Header, parseHeader } from "./header.ts";
+import { makeWritable } from "./check.ts";
+import { type Compression, type Header, MAX_L1_BYTES, MAX_OFFSET, readHeader } from "./header.ts";
 import { type Entry, Mapping, type Place } from "./mapping.ts";
-import { Refcounts } from "./refcounts.ts";
+import { Refcounts, type Run } from "./refcounts.ts";
+import { forget, growL1, type Tables, writeSize } from "./resize.ts";
 
 /**
  * Decompresses a cluster's data, which may have rubbish behind them.
@@ -46,7 +47,6 @@ const DECOMPRESSED = 4;
 const MAX_PENDING = 65_536;
 
 export class Qcow2Image implements Image {
-  readonly size: number;
   readonly readOnly: boolean;
   readonly header: Header;
   readonly #file: BlockFile;
@@ -55,6 +55,7 @@ export class Qcow2Image implements Image {
   readonly #map: Mapping;
   readonly #refcounts: Refcounts;
   readonly #clusterSize: number;
+  #size: number;
   /** Clusters of the file with a reference less each, once the tables are written. */
   #pending: number[] = [];
   /** The last of the changes that wait for each other. */
@@ -75,15 +76,24 @@ export class Qcow2Image implements Image {
     this.#map = map;
     this.#refcounts = refcounts;
     this.#clusterSize = header.clusterSize;
-    this.size = Math.floor(header.size / 512) * 512;
+    this.#size = Math.floor(header.size / 512) * 512;
     this.readOnly = file.readOnly;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** What is under it. */
+  get backing(): Image | undefined {
+    return this.#backing;
   }
 
   /** Opens an image; the file is the image's from then on. @throws DiskError */
   static async open(file: BlockFile, options: Qcow2Options = {}): Promise<Qcow2Image> {
     let header = await readHeader(file);
     if (!file.readOnly) {
-      await prepare(file, header);
+      await makeWritable(file, header);
       header = await readHeader(file);
     }
     return new Qcow2Image(file, header, await Mapping.open(file, header), await Refcounts.open(file, header), options);
@@ -256,12 +266,7 @@ export class Qcow2Image implements Image {
    * @param freshFrom the file has never been written from there on, and reads as zero
    * @returns bytes written of `bytes`
    */
-  async #fillClusters(
-    offset: number,
-    bytes: Uint8Array,
-    run: { offset: number; count: number },
-    freshFrom: number,
-  ): Promise<number> {
+  async #fillClusters(offset: number, bytes: Uint8Array, run: Run, freshFrom: number): Promise<number> {
     const size = this.#clusterSize;
     const inFirst = offset % size;
     const length = Math.min(bytes.length, run.count * size - inFirst);
@@ -457,12 +462,89 @@ export class Qcow2Image implements Image {
   }
 
   async extent(offset: number, length: number): Promise<Extent> {
-    await this.#map.load(offset);
-    const place = this.#map.find(offset, length);
-    if (!place) return this.extent(offset, length);
-    if (place.kind !== "absent") return { kind: place.kind === "zero" ? "zero" : "data", length: place.length };
-    const there = Math.min(place.length, (this.#backing?.size ?? 0) - offset);
-    return this.#backing && there > 0 ? this.#backing.extent(offset, there) : { kind: "zero", length: place.length };
+    const { kind, length: here } = await this.ownExtent(offset, length);
+    if (kind !== "absent") return { kind, length: here };
+    const there = Math.min(here, (this.#backing?.size ?? 0) - offset);
+    return this.#backing && there > 0 ? this.#backing.extent(offset, there) : { kind: "zero", length: here };
+  }
+
+  /** As `extent`, of this image alone: where it has nothing, what is under it shines through. */
+  async ownExtent(offset: number, length: number): Promise<{ kind: Extent["kind"] | "absent"; length: number }> {
+    for (;;) {
+      await this.#map.load(offset);
+      const place = this.#map.find(offset, length);
+      if (place) return { kind: place.kind === "compressed" ? "data" : place.kind, length: place.length };
+    }
+  }
+
+  resize(size: number): Promise<void> {
+    this.#mustBeWritable();
+    const { version, snapshots, clusterSize } = this.header;
+    if (version === 2 && snapshots.count > 0)
+      throw this.#unfit("is of version 2 and has snapshots, which would lose their size; delete them by qemu-img");
+    if (size > MAX_OFFSET || Math.ceil(size / this.#map.span) * 8 > MAX_L1_BYTES)
+      throw this.#unfit(`has clusters of ${clusterSize} bytes, and can't become that large; convert it to larger ones`);
+    return this.#exclusive(() => (size > this.#size ? this.#grow(size) : this.#shrink(size)));
+  }
+
+  /**
+   * With the turn. What an earlier size has left beyond the end, and what is under
+   * it there, is covered before the header says that there is more.
+   */
+  async #grow(size: number): Promise<void> {
+    const before = this.#size;
+    await growL1(this.#tables, Math.ceil(size / this.#map.span));
+    this.#size = size;
+    try {
+      await this.#clear(before, size - before, "unmap");
+      await this.#commit();
+    } catch (error) {
+      this.#size = before;
+      throw error;
+    }
+    await writeSize(this.#file, size);
+  }
+
+  /** With the turn. What is cut off is nobody's once the header says so. */
+  async #shrink(size: number): Promise<void> {
+    const before = this.#size;
+    await this.#commit();
+    await writeSize(this.#file, size);
+    this.#size = size;
+    await forget(this.#tables, roundUp(size, this.#clusterSize), before);
+    await this.#commit();
+  }
+
+  /** Gives up all that the image has, so that nothing but what is under it is left. */
+  empty(): Promise<void> {
+    this.#mustBeWritable();
+    if (this.header.snapshots.count > 0)
+      throw this.#unfit("has snapshots, which would change with what is under it; delete them by qemu-img");
+    return this.#exclusive(async () => {
+      await forget(this.#tables, 0, this.#size);
+      await this.#commit();
+    });
+  }
+
+  /** For changes of the tables as a whole, by whoever has the turn. */
+  get #tables(): Tables {
+    return {
+      file: this.#file,
+      clusterSize: this.#clusterSize,
+      map: this.#map,
+      refcounts: this.#refcounts,
+      ownTable: (offset) => this.#ownTable(offset),
+      giveUp: (entry) => this.#giveUp(entry),
+      giveUpTable: (offset, length) => {
+        for (let at = 0; at < length; at += this.#clusterSize) this.#pending.push((offset + at) / this.#clusterSize);
+      },
+      commit: () => this.#commit(),
+      commitIfFull: () => this.#commitIfFull(),
+    };
+  }
+
+  #unfit(why: string): DiskError {
+    return new DiskError("unsupported", `The image ${quote(this.#file.name)} ${why}.`);
   }
 
   async close(): Promise<void> {
@@ -512,25 +594,4 @@ function readBacking(backing: Image | undefined, offset: number, into: Uint8Arra
   const there = Math.max(0, Math.min(into.length, (backing?.size ?? 0) - offset));
   if (there < into.length) into.fill(0, there);
   if (backing && there > 0) return backing.read(offset, into.subarray(0, there));
-}
-
-export async function readHeader(file: BlockFile): Promise<Header> {
-  const bytes = new Uint8Array(HEADER_BYTES);
-  await file.read(0, bytes);
-  return parseHeader(bytes, file.size, file.name);
-}
-
-/** Makes an image fit to be written: refcounts that a crash has left behind, and features that we don't keep up. */
-async function prepare(file: BlockFile, header: Header): Promise<void> {
-  if (header.corrupt)
-    throw damaged(file.name, "whoever wrote it last has marked it so; see `wardian disk check --repair`");
-  if (header.dirty) {
-    const { corruptions, errors } = await checkQcow2(file, { repair: "all" });
-    if (corruptions + errors > 0)
-      throw damaged(file.name, "it was not closed in order and can't be repaired; see `wardian disk check`");
-  }
-  if (header.autoclear) {
-    await file.write(FIELD.autoclear, new Uint8Array(8));
-    await file.flush();
-  }
 }

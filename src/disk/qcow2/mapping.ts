@@ -4,7 +4,7 @@
  */
 
 import type { BlockFile } from "../../backends/block-file.ts";
-import { put64 } from "../bytes.ts";
+import { put64, view } from "../bytes.ts";
 import { damaged } from "../errors.ts";
 import { type Table, TableCache } from "./cache.ts";
 import { type Header, MAX_OFFSET } from "./header.ts";
@@ -51,8 +51,9 @@ export class Mapping {
   /** Bytes of the disk that an L2 table is about. */
   readonly span: number;
   readonly tables: TableCache;
-  readonly #l1: DataView;
-  readonly #l1Bytes: Uint8Array;
+  #l1: DataView;
+  #l1Bytes: Uint8Array;
+  #l1Offset: number;
   readonly #dirtyL1 = new Set<number>();
 
   private constructor(file: BlockFile, header: Header, l1: Uint8Array) {
@@ -63,7 +64,8 @@ export class Mapping {
     this.span = this.perTable * header.clusterSize;
     this.tables = new TableCache(file, header.clusterSize, CACHE_BYTES);
     this.#l1Bytes = l1;
-    this.#l1 = new DataView(l1.buffer, l1.byteOffset, l1.byteLength);
+    this.#l1 = view(l1);
+    this.#l1Offset = header.l1Offset;
   }
 
   static async open(file: BlockFile, header: Header): Promise<Mapping> {
@@ -74,7 +76,7 @@ export class Mapping {
 
   /** Whether the L1 table or one of the L2 tables in memory is in that cluster. */
   holds(offset: number): boolean {
-    const at = offset - this.#header.l1Offset;
+    const at = offset - this.#l1Offset;
     return (at >= 0 && at < this.#l1Bytes.length) || this.tables.has(offset);
   }
 
@@ -97,12 +99,30 @@ export class Mapping {
     this.#dirtyL1.add(index);
   }
 
+  /** There is no L2 table for that part of the disk any more. */
+  clearL1(index: number): void {
+    put64(this.#l1, index * 8, 0);
+    this.#dirtyL1.add(index);
+  }
+
+  /** The L1 table: where it is, and its bytes. */
+  get l1Table(): { readonly offset: number; readonly bytes: Uint8Array } {
+    return { offset: this.#l1Offset, bytes: this.#l1Bytes };
+  }
+
+  /** The L1 table is another from now on, which is in the file already. */
+  moveL1(offset: number, bytes: Uint8Array): void {
+    this.#l1Bytes = bytes;
+    this.#l1 = view(bytes);
+    this.#l1Offset = offset;
+  }
+
   /** Writes what has changed of the L1 table. */
   async writeL1(): Promise<void> {
     if (this.#dirtyL1.size === 0) return;
     let [first, last] = [Number.POSITIVE_INFINITY, 0];
     for (const index of this.#dirtyL1) [first, last] = [Math.min(first, index), Math.max(last, index)];
-    await this.#file.write(this.#header.l1Offset + first * 8, this.#l1Bytes.subarray(first * 8, last * 8 + 8));
+    await this.#file.write(this.#l1Offset + first * 8, this.#l1Bytes.subarray(first * 8, last * 8 + 8));
   }
 
   settle(): void {

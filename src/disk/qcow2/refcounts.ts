@@ -182,6 +182,44 @@ export class Refcounts {
     }
   }
 
+  /** Takes `count` free clusters that are all next to each other. */
+  async allocateTogether(count: number): Promise<Run> {
+    const short: Run[] = [];
+    try {
+      // A block's own cluster is the first that it is about.
+      while (count < this.perBlock) {
+        const run = await this.allocate(count);
+        if (run.count === count) return run;
+        short.push(run);
+      }
+    } finally {
+      for (const run of short) await this.free(run);
+    }
+    let index = 0;
+    for (let i = 0; i < this.#table.length / 8; i++) if (this.#blockOffset(i) !== 0) index = i + 1;
+    const blocks = Math.ceil(count / (this.perBlock - 1));
+    if ((index + blocks) * 8 > this.#table.length) {
+      await this.#growTable(index);
+      return this.allocateTogether(count);
+    }
+    const start = index * this.perBlock;
+    if ((start + blocks + count) * this.#clusterSize > MAX_OFFSET)
+      throw new DiskError("no-space", `The image ${JSON.stringify(this.#file.name)} can't grow any more.`);
+    this.#describe(index, blocks, blocks + count);
+    for (let b = 0; b < blocks; b++) this.#setEntry(index + b, (start + b) * this.#clusterSize);
+    return { offset: (start + blocks) * this.#clusterSize, count };
+  }
+
+  /** Makes blocks from `index` on, at the start of what the first is about, with `used` clusters from there in use. */
+  #describe(index: number, blocks: number, used: number): void {
+    const start = index * this.perBlock;
+    for (let b = 0; b < blocks; b++) {
+      const block = this.#blocks.create((start + b) * this.#clusterSize);
+      const here = Math.min(this.perBlock, Math.max(0, used - b * this.perBlock));
+      for (let i = 0; i < here; i++) this.#write(block, i, 1);
+    }
+  }
+
   /** Gives back what `allocate` gave and nothing has come to refer to. */
   async free({ offset, count }: Run): Promise<void> {
     const first = offset / this.#clusterSize;
@@ -216,12 +254,8 @@ export class Refcounts {
     table.set(this.#table);
     const offset = (start + blocks) * this.#clusterSize;
     try {
-      for (let b = 0; b < blocks; b++) {
-        const block = this.#blocks.create((start + b) * this.#clusterSize);
-        const used = Math.min(this.perBlock, Math.max(0, blocks + clusters - b * this.perBlock));
-        for (let i = 0; i < used; i++) this.#write(block, i, 1);
-        put64(view(table), (index + b) * 8, block.offset);
-      }
+      this.#describe(index, blocks, blocks + clusters);
+      for (let b = 0; b < blocks; b++) put64(view(table), (index + b) * 8, (start + b) * this.#clusterSize);
       await this.#blocks.write();
       await this.#file.write(offset, table);
       await this.#file.flush();

@@ -2,13 +2,15 @@
 
 import { linkSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
+import { type CommitOptions, commitOverlay } from "../../disk/commit.ts";
 import { copyImage } from "../../disk/copy.ts";
 import { DiskError, quote } from "../../disk/errors.ts";
 import type { Image } from "../../disk/image.ts";
 import { type Format, formatOf } from "../../disk/open.ts";
 import { type CheckResult, checkQcow2 } from "../../disk/qcow2/check.ts";
 import { type CreateOptions, createQcow2 } from "../../disk/qcow2/create.ts";
-import { Qcow2Image, readHeader } from "../../disk/qcow2/image.ts";
+import { readHeader } from "../../disk/qcow2/header.ts";
+import { Qcow2Image } from "../../disk/qcow2/image.ts";
 import { readSnapshots } from "../../disk/qcow2/snapshots.ts";
 import { RawImage } from "../../disk/raw.ts";
 import { diskFileError, NodeBlockFile } from "./block-file.ts";
@@ -50,14 +52,18 @@ export async function createDisk(path: string, options: NewDiskOptions): Promise
   const size = options.size ?? under?.size;
   if (size === undefined)
     throw new DiskError("unusable", "A disk needs a size, such as 10G, unless it has a backing file.");
-  if (!Number.isSafeInteger(size) || size < 0 || size % 512 !== 0)
-    throw new DiskError("unusable", "A disk's size must be a multiple of 512 bytes.");
+  checkSize(size);
   await makeImage(file, options.force === true, async (made) => {
     if (format === "raw") await made.truncate(size);
     else await createQcow2(made, qcow2Options(size, options, under));
     await made.flush();
   });
   return under?.foreign;
+}
+
+function checkSize(size: number): void {
+  if (!Number.isSafeInteger(size) || size < 0 || size % 512 !== 0)
+    throw new DiskError("unusable", "A disk's size must be a multiple of 512 bytes.");
 }
 
 function checkRaw({ backing, clusterSize, refcountBits, lazyRefcounts }: NewDiskOptions): void {
@@ -190,6 +196,76 @@ export async function convertDisk(from: string, path: string, options: ConvertDi
     });
   } finally {
     await source?.close();
+    files.unlock();
+  }
+}
+
+export interface ResizeDiskOptions {
+  /** Default: what the image says it is. */
+  readonly format?: Format;
+  /** Let it become smaller: what is beyond its new end is lost. */
+  readonly shrink?: boolean;
+  readonly allowBacking?: readonly string[];
+}
+
+/**
+ * Changes a disk's size; what is new is zero.
+ * @param sizeOf gives the new size in bytes, whole sectors, from the present one
+ * @returns the new size
+ * @throws DiskError
+ */
+export async function resizeDisk(
+  path: string,
+  sizeOf: number | ((present: number) => number),
+  options: ResizeDiskOptions = {},
+): Promise<number> {
+  const files = new DiskFiles(options.allowBacking);
+  let image: Image | undefined;
+  try {
+    image = await files.open(pathOf(path), false, options.format);
+    const size = typeof sizeOf === "number" ? sizeOf : sizeOf(image.size);
+    checkSize(size);
+    if (size < image.size && !options.shrink)
+      throw new DiskError(
+        "unusable",
+        `The disk ${quote(path)} has ${image.size} bytes; to cut it down to ${size}, and lose what is beyond, use --shrink.`,
+      );
+    if (size !== image.size) await image.resize(size);
+    return size;
+  } finally {
+    await image?.close();
+    files.unlock();
+  }
+}
+
+export interface CommitDiskOptions extends CommitOptions {
+  readonly allowBacking?: readonly string[];
+}
+
+/**
+ * Writes what an overlay holds to its backing file, and empties it. Whatever
+ * else stands on that file changes with it.
+ * @returns the backing file's path
+ * @throws DiskError; the signal's reason
+ */
+export async function commitDisk(path: string, options: CommitDiskOptions = {}): Promise<string> {
+  const file = pathOf(path);
+  const { qcow2 } = await diskInfo(file, options);
+  if (!qcow2?.backing)
+    throw new DiskError("unusable", `The disk image ${quote(path)} has no backing file that it could be committed to.`);
+  if (qcow2.snapshots.length > 0)
+    throw new DiskError(
+      "unsupported",
+      `The image ${quote(path)} has snapshots, which would change with its backing file; delete them by qemu-img.`,
+    );
+  const files = new DiskFiles(options.allowBacking);
+  let overlay: Qcow2Image | undefined;
+  try {
+    overlay = (await files.openToCommit(file)) as Qcow2Image;
+    await commitOverlay(overlay, overlay.backing!, options);
+    return files.resolveBacking(qcow2.backing.name, file);
+  } finally {
+    await overlay?.close();
     files.unlock();
   }
 }

@@ -52,6 +52,8 @@ export class DiskFiles implements ImageSource {
   readonly #locks: DiskLock[] = [];
   readonly #chain = new Set<string>();
   #folder: string;
+  /** Of which image the backing file is to be written too, by its file's name. */
+  #committed: string | undefined;
 
   /**
    * @param allowed as DiskOptions.allowBacking
@@ -66,6 +68,13 @@ export class DiskFiles implements ImageSource {
   async open(path: string, readOnly: boolean, format: "raw" | "qcow2" | undefined): Promise<Image> {
     this.#folder = dirname(realpath(path));
     return openImage(await this.openFile(path, readOnly), format, this);
+  }
+
+  /** Opens an overlay and the image under it, both to be written; further ones are read. @throws DiskError */
+  async openToCommit(path: string): Promise<Image> {
+    this.#folder = dirname(realpath(path));
+    this.#committed = path;
+    return openImage(await this.openFile(path, false), "qcow2", this);
   }
 
   /** Locks and opens a file. @throws DiskError */
@@ -97,7 +106,13 @@ export class DiskFiles implements ImageSource {
     probe.close();
     if (this.#chain.has(identity))
       throw new DiskError("damaged", `The backing files under ${quote(by)} form a loop at ${quote(path)}.`);
-    return this.openFile(path, true);
+    if (by !== this.#committed) return this.openFile(path, true);
+    // Whoever runs as root could write it all the same.
+    if ((statSync(path).mode & 0o222) === 0) {
+      const sentence = `The backing file ${quote(path)} of ${quote(by)} may not be written, since others may stand on it`;
+      throw new DiskError("read-only", `${sentence}; if none do, make it writable (chmod u+w).`);
+    }
+    return this.openFile(path, false);
   }
 
   /**

@@ -26,6 +26,9 @@ const PATIENCE = 5000;
 /** Beyond the time that the guest was given to power off, for closing disks, ms. */
 const CLOSING = 30_000;
 
+/** An image's tables may have to move, and to be put on the host's disk, ms. */
+const RESIZING = 120_000;
+
 type WithoutProtocol<T> = T extends unknown ? Omit<T, "protocol"> : never;
 
 interface Handlers {
@@ -51,6 +54,23 @@ export async function askStatus(vm: Vm, patience = PATIENCE): Promise<VmStatus> 
   );
   if (!status) throw silent(vm);
   return status;
+}
+
+/** Makes a disk of a running VM larger. @param size bytes */
+export async function askResize(vm: Vm, disk: number, size: number): Promise<void> {
+  let done = false;
+  await converse(
+    vm,
+    { type: "resize-disk", disk, size },
+    { after: RESIZING, error: silent(vm) },
+    {
+      report: (report) => {
+        done ||= report.type === "resized";
+        return done;
+      },
+    },
+  );
+  if (!done) throw silent(vm);
 }
 
 /** Ends a VM. @param asked called when the guest is waited for @returns how it ended */

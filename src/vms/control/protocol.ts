@@ -33,6 +33,8 @@ export type Request = { readonly protocol: typeof PROTOCOL } & (
   /** Shows the console's last lines and what comes from now on, and types at it. */
   | { readonly type: "console"; readonly size?: ConsoleSize }
   | { readonly type: "exec"; readonly command: string }
+  /** Makes a disk larger, by its number from 0; bytes. */
+  | { readonly type: "resize-disk"; readonly disk: number; readonly size: number }
   /** Ends the machine: asks the guest to power off, and pulls its plug after `timeout` ms, or at once. */
   | { readonly type: "stop"; readonly timeout: number; readonly force: boolean }
 );
@@ -47,6 +49,8 @@ export type Report =
   | { readonly type: "status"; readonly status: VmStatus }
   /** The command has ended. */
   | { readonly type: "exit"; readonly status: number }
+  /** The disk has the size. */
+  | { readonly type: "resized" }
   /** The guest was asked to power off, and is waited for. */
   | { readonly type: "asked" }
   /** The machine has ended; the connection is closed next. */
@@ -131,7 +135,7 @@ function parseMessage(payload: Uint8Array): Record<string, unknown> {
 /** @throws ProtocolError */
 export function decodeRequest({ channel, payload }: Frame): Request {
   const value = parseMessage(payload);
-  const { protocol, type, command, timeout, force, size } = value;
+  const { protocol, type, command, timeout, force, size, disk } = value;
   if (channel !== MESSAGES) throw new ProtocolError("A request is expected first.");
   if (protocol !== PROTOCOL)
     throw new ProtocolError(
@@ -141,6 +145,7 @@ export function decodeRequest({ channel, payload }: Frame): Request {
     type === "status" ||
     (type === "console" && (size === undefined || isSize(size))) ||
     (type === "exec" && typeof command === "string") ||
+    (type === "resize-disk" && [disk, size].every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) ||
     (type === "stop" && Number.isFinite(timeout) && (timeout as number) >= 0 && typeof force === "boolean");
   if (!known) throw new ProtocolError(`A request ${JSON.stringify(type)} is not known, or lacks something.`);
   return value as unknown as Request;

@@ -118,6 +118,10 @@ async function answer(
       send({ type: "exit", status: await vm.exec(request.command, { stdout: sink(STDOUT), stderr: sink(STDERR) }) });
       break;
     }
+    case "resize-disk":
+      await vm.resizeDisk(request.disk, request.size);
+      send({ type: "resized" });
+      break;
     case "stop": {
       const before = request.force ? undefined : () => send({ type: "asked" });
       const ending = await vm.stop(request, before);

@@ -80,7 +80,8 @@ interface Next {
 export class BlockDevice extends VirtioDevice {
   override readonly name = "blk";
   override readonly id = 2;
-  readonly #disk: DiskShape;
+  /** As the driver knows it. */
+  #disk: DiskShape;
   readonly #serial: Uint8Array;
   readonly #submit: (id: number, request: DiskRequest) => void;
   readonly #config = new Uint8Array(CONFIG_SIZE);
@@ -106,7 +107,8 @@ export class BlockDevice extends VirtioDevice {
   ) {
     const changes = disk.readOnly ? F_RO : F_FLUSH | F_CONFIG_WCE | F_DISCARD | F_WRITE_ZEROES;
     super(memory, F_SEG_MAX | F_BLK_SIZE | F_TOPOLOGY | changes, [QUEUE_SIZE]);
-    this.#disk = disk;
+    const { size, sectorSize, readOnly } = disk;
+    this.#disk = { size, sectorSize, readOnly };
     this.#serial = new TextEncoder().encode(serial).slice(0, ID_LENGTH);
     this.#submit = submit;
     const config = this.#config;
@@ -129,6 +131,13 @@ export class BlockDevice extends VirtioDevice {
   /** Requests that the disk is busy with. */
   get inFlight(): number {
     return this.#taken.size + this.#orphans.size;
+  }
+
+  /** The disk has another size, in bytes, and the driver is told (§5.2.5.1). */
+  resized(size: number): void {
+    this.#disk = { ...this.#disk, size };
+    put64(this.#config, 0, Math.floor(size / SECTOR));
+    this.configChanged();
   }
 
   override config(): Uint8Array {
