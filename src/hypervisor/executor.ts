@@ -9,6 +9,7 @@ import type { Entropy } from "../backends/entropy.ts";
 import type { Files, ShareOptions } from "../backends/files.ts";
 import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
+import type { CodeCache } from "../core/code-cache.ts";
 import { DebugSession } from "../debug/session.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
 import type { Profiler } from "../profile/profile.ts";
@@ -38,6 +39,8 @@ export interface ExecutorHost {
   openNetwork(options: NetworkOptions | PortOptions): Promise<Link>;
   openShare(options: ShareOptions): Promise<Files>;
   openNvram(path: string): Promise<Nvram>;
+  /** What earlier machines have compiled, kept in a directory. */
+  codeCache?(directory: string): CodeCache;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
   /** Calls back after some milliseconds. @returns cancels it */
@@ -78,6 +81,7 @@ interface Running {
   debug: DebugSession | undefined;
   /** Stands still until the host has room for what it writes; cancels the next try. */
   stalled: (() => void) | undefined;
+  readonly codeCache: CodeCache | undefined;
   /** If it is profiled. */
   readonly recorder: Recorder | undefined;
   profiler: Profiler | undefined;
@@ -219,6 +223,7 @@ export class Executor {
   #make(id: number, module: WebAssembly.Module, spec: CellSpec, attached: Attached): void {
     let vm: Running | undefined;
     const recorder = spec.profiled ? new Recorder(() => vm!.cell.core) : undefined;
+    const codeCache = spec.codeCache === undefined ? undefined : this.#host.codeCache?.(spec.codeCache);
     try {
       const cell = new Cell(module, spec, {
         ...attached,
@@ -229,6 +234,7 @@ export class Executor {
         wake: () => vm && this.#wake(vm),
         stalled: (message) => vm && this.#stalled(vm, message),
         flowing: () => vm && this.#flowing(vm),
+        ...(codeCache && { codeCache }),
         ...(recorder && { observe: recorder.observe }),
         ...(spec.traced ? { trace: (text: string) => vm && this.#trace(vm, text) } : {}),
       });
@@ -246,6 +252,7 @@ export class Executor {
         waiting: new Map(),
         debug: undefined,
         stalled: undefined,
+        codeCache,
         recorder,
         profiler: undefined,
       };
@@ -287,6 +294,7 @@ export class Executor {
 
   /** Puts its disks on stable storage and ends its links. @throws what a disk can't keep */
   async #close(vm: Running): Promise<void> {
+    vm.codeCache?.flush();
     if (vm.cell.losing) {
       await vm.cell.close().catch(() => undefined);
       throw new Error("What the guest wrote last found no room on the host and is lost.");
