@@ -295,7 +295,7 @@ export const M_JIT_GENERATION: u32 = 116; // u32: the last UOP_GENERATION
 export const M_JIT_STALE: u32 = 120; // u32: modules that came too late
 /** u32: 1 when the pages of micro-ops were started again: no region is reached any more. */
 export const M_JIT_LOST: u32 = 124;
-/** u64: a hart's H_INSTRET at the last eviction. */
+/** u64: instructions that the interpreter had retired on a hart at the last eviction. */
 export const M_JIT_SINCE: u32 = 128;
 export const M_FLASH: u32 = 136; //    u32: linear address of the flash banks' contents, or 0
 

@@ -7,7 +7,7 @@
  */
 
 import {
-  D_BREAKS, DEBUG, DEV_MACHINE, H_INSTRET, JIT_BUFFER, JIT_FLIGHT, JIT_HEAT, JIT_HEAT_SIZE, JIT_LATER, M_JIT_BYTES,
+  CT_COMPILED, D_BREAKS, DEBUG, DEV_MACHINE, H_COUNTERS, H_INSTRET, JIT_BUFFER, JIT_FLIGHT, JIT_HEAT, JIT_HEAT_SIZE, JIT_LATER, M_JIT_BYTES,
   M_JIT_CODE, M_JIT_EVICTIONS, M_JIT_FLIGHT, M_JIT_GENERATION, M_JIT_HOT, M_JIT_LOST, M_JIT_MODULES, M_JIT_RECALLED,
   M_JIT_REGIONS, M_JIT_SINCE, M_JIT_STALE, M_JIT_TICKET, M_JIT_TOTAL, M_UOP_NEXT, UOP_GENERATION, UOP_HEADER,
   UOP_POOL, UOP_REGIONS, UOP_SLOTS, UOP_STRIDE, UOP_UNASKED,
@@ -185,6 +185,11 @@ function enter(slots: u32, offset: u32, index: i32): void {
   store<i32>(slot, index, 4);
 }
 
+/** Instructions that the interpreter has retired on a hart, but for some of the run under way. */
+export function interpreted(h: usize): u64 {
+  return load<u64>(h, H_INSTRET) - load<u64>(h, H_COUNTERS + CT_COMPILED * 8);
+}
+
 /** All regions go, and those under way will not be installed. None may be running. @param h  a hart: its next regions are due from now on */
 export function evict(h: usize): void {
   const pages = load<u32>(DEV_MACHINE, M_UOP_NEXT);
@@ -205,7 +210,7 @@ export function evict(h: usize): void {
   store<u32>(DEV_MACHINE, 0, M_JIT_BYTES);
   store<u32>(DEV_MACHINE, 0, M_JIT_RECALLED);
   store<u32>(DEV_MACHINE, 0, M_JIT_LOST);
-  store<u64>(DEV_MACHINE, load<u64>(h, H_INSTRET), M_JIT_SINCE);
+  store<u64>(DEV_MACHINE, interpreted(h), M_JIT_SINCE);
   add(M_JIT_EVICTIONS, 1);
   hostForget();
 }

@@ -1,6 +1,13 @@
 /** Compiled regions of guest code: modules that the core writes and the host compiles. */
 
-import { type CodeCache, type CodeRecord, entriesOf, isProfile, joinProfiles, type ProfileLayout } from "./code-cache.ts";
+import {
+  type CodeCache,
+  type CodeRecord,
+  entriesOf,
+  isProfile,
+  joinProfiles,
+  type ProfileLayout,
+} from "./code-cache.ts";
 
 /**
  * Compiles a module and tells `done` once, now or later: nothing when the engine

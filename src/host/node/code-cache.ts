@@ -254,7 +254,10 @@ function isPrivate({ uid, mode }: fs.Stats): boolean {
 
 /** A file of this user's alone. @throws when it isn't, or is too long */
 function readPrivate(path: string, most: number): Buffer {
-  const file = fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0));
+  const file = fs.openSync(
+    path,
+    fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0),
+  );
   try {
     const stat = fs.fstatSync(file);
     if (!stat.isFile() || !isPrivate(stat) || stat.size > most) throw new Error("it isn't this user's own");
