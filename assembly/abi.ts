@@ -93,10 +93,12 @@ export const H_JIT_N: u32 = H_TLB_GEN + 4;
 export const H_JIT_STATUS: u32 = H_JIT_N + 4;
 /** u32: where the helper of compiled code leaves what L_LIMIT is now (jit/parts). */
 export const H_JIT_VALUE: u32 = H_JIT_STATUS + 4;
-/** u32: the micro-op of the jump by which compiled code left, if its target is to be noted (jit/jumps), else 0. */
-export const H_JIT_FROM: u32 = H_JIT_VALUE + 4;
-export const H_OPAQUE: u32 = H_JIT_FROM + 4; // u64: SBI hart_start's opaque
-export const H_COUNTERS: u32 = H_OPAQUE + 8; // engine counters, CT_* × u64
+export const H_OPAQUE: u32 = (H_JIT_VALUE + 11) & ~7; // u64: SBI hart_start's opaque
+/** u64: address of the jump by which compiled code left, and 1, if its target is to be noted (jit/jumps), else 0. */
+export const H_JIT_FROM: u32 = H_OPAQUE + 8;
+/** One micro-op: of the handler that compiled code calls. */
+export const H_JIT_UOP: u32 = H_JIT_FROM + 8;
+export const H_COUNTERS: u32 = H_JIT_UOP + 8; // engine counters, CT_* × u64
 export const CT_TLB_MISS: u32 = 0;
 export const CT_WALK: u32 = 1;
 export const CT_TRAP: u32 = 2;
@@ -194,18 +196,22 @@ export const CODE_OF: u32 = FRAMES + MAX_RAM_PAGES;
  *   slot { op u16, a u8, b u8, imm i32 }
  */
 export const UOP_SLOTS: u32 = PAGE_SIZE / 2;
-/** Before the slots: { guest page number u32, writes since decode u32, then UOP_REGIONS, UOP_DROPS, UOP_GENERATION } */
-export const UOP_HEADER: u32 = 16;
+/** Before the slots: { guest page number u32, writes since decode u32, then what follows here } */
+export const UOP_HEADER: u32 = 32;
 /** u16 in the header: 1 when compiled regions of this page are installed. */
 export const UOP_REGIONS: u32 = 8;
 /** u16: how often its regions were lost to a change of its code. */
 export const UOP_DROPS: u32 = 10;
 /** u32: a number of its own since regions were asked for, 0 once its code has changed. */
 export const UOP_GENERATION: u32 = 12;
+/** u16: slots that are still to be decoded before the host is asked for regions of this code; 0 once it was. */
+export const UOP_UNASKED: u32 = 16;
+/** u16: how often it was. */
+export const UOP_ASKED: u32 = 18;
 export const UOP_PAGE: u32 = UOP_HEADER + (UOP_SLOTS + 1) * 8;
 export const UOP_STRIDE: u32 = (UOP_PAGE + 63) & ~63;
 export const UOP_PAGES: u32 = 4096;
-/** The translator: a module, the bodies of its functions, branch hints, notes, and micro-ops for handlers that regions call. */
+/** The translator: a module, the bodies of its functions, branch hints, and notes. */
 export const JIT_BUFFER: u32 = (CODE_OF + MAX_RAM_PAGES * 4 + 63) & ~63;
 export const JIT_BUFFER_SIZE: u32 = 0xc0000;
 export const JIT_BODIES: u32 = JIT_BUFFER + JIT_BUFFER_SIZE;
@@ -214,10 +220,8 @@ export const JIT_HINTS: u32 = JIT_BODIES + JIT_BODIES_SIZE; // { function u32, o
 export const JIT_HINTS_SIZE: u32 = 0x20000;
 export const JIT_WORK: u32 = JIT_HINTS + JIT_HINTS_SIZE;
 export const JIT_WORK_SIZE: u32 = 0x20000;
-export const JIT_UOPS: u32 = JIT_WORK + JIT_WORK_SIZE;
-export const JIT_UOPS_SIZE: u32 = 0x80000;
 /** Entries that may become hot: see jit/profile. */
-export const JIT_HEAT: u32 = JIT_UOPS + JIT_UOPS_SIZE;
+export const JIT_HEAT: u32 = JIT_WORK + JIT_WORK_SIZE;
 export const JIT_HEAT_SIZE: u32 = 0x2000;
 /** Modules that the host is compiling: see jit/cache. */
 export const JIT_FLIGHT: u32 = JIT_HEAT + JIT_HEAT_SIZE;
@@ -228,7 +232,10 @@ export const JIT_SPLITS_SIZE: u32 = 0x1000;
 /** Where jumps through registers lead: see jit/jumps. */
 export const JIT_JUMPS: u32 = JIT_SPLITS + JIT_SPLITS_SIZE;
 export const JIT_JUMPS_SIZE: u32 = 0x4000;
-export const JIT_END: u32 = JIT_JUMPS + JIT_JUMPS_SIZE;
+/** What is known of one page's regions, on its way to the host or back: see jit/record. */
+export const JIT_RECORD: u32 = JIT_JUMPS + JIT_JUMPS_SIZE;
+export const JIT_RECORD_SIZE: u32 = 0x1000;
+export const JIT_END: u32 = JIT_RECORD + JIT_RECORD_SIZE;
 
 export const UOP_POOL: u32 = (JIT_END + 63) & ~63;
 
@@ -271,7 +278,8 @@ export const M_TOHOST: u32 = 48; //    u64: physical address of HTIF tohost, or 
 export const M_FROMHOST: u32 = 56; //  u64
 export const M_TIME_BIAS: u32 = 64; // u64: writes to mtime, added to the host's clock
 export const M_UOP_NEXT: u32 = 72; //  u32: pages of micro-ops handed out
-export const M_JIT_UOPS: u32 = 76; //  u32: bytes of JIT_UOPS in use
+/** u32: of M_JIT_REGIONS, those of code that was known from before. */
+export const M_JIT_RECALLED: u32 = 76;
 export const M_JIT_REGIONS: u32 = 80; // u32: regions asked for since the last eviction
 export const M_JIT_CODE: u32 = 84; //  u32: bytes of modules ever made
 /** u32: regions ever asked for. */
@@ -287,7 +295,7 @@ export const M_JIT_GENERATION: u32 = 116; // u32: the last UOP_GENERATION
 export const M_JIT_STALE: u32 = 120; // u32: modules that came too late
 /** u32: 1 when the pages of micro-ops were started again: no region is reached any more. */
 export const M_JIT_LOST: u32 = 124;
-/** u64: a hart's H_INSTRET at the last eviction. */
+/** u64: instructions that the interpreter had retired on a hart at the last eviction. */
 export const M_JIT_SINCE: u32 = 128;
 export const M_FLASH: u32 = 136; //    u32: linear address of the flash banks' contents, or 0
 

@@ -12,14 +12,15 @@ export declare function hostWallclock(): f64;
 
 /**
  * Compiles the module at [address, address + length) of linear memory, now or
- * later. Its functions "a", "b" and so on are the `count` regions from number
- * `region`.
+ * later; with ticket 0 now. Its functions "a", "b" and so on are the `count`
+ * regions from number `region`. The host may keep it for later runs, by the bytes
+ * of the guest's page at linear address `page`, with what JIT_RECORD says.
  * @returns the index of the first one in the table, when all are in it; -1 when
  *          there is no such module; or JIT_LATER: `jitInstall(ticket)` will be called
  */
 // @ts-ignore: decorator
 @external("host", "compile")
-export declare function hostCompile(address: u32, length: u32, region: u32, count: u32, ticket: u32): i32;
+export declare function hostCompile(address: u32, length: u32, region: u32, count: u32, ticket: u32, page: u32): i32;
 
 /**
  * Puts the functions of the module that was asked for with this ticket, and has
@@ -29,6 +30,20 @@ export declare function hostCompile(address: u32, length: u32, region: u32, coun
 // @ts-ignore: decorator
 @external("host", "place")
 export declare function hostPlace(ticket: u32): i32;
+
+/**
+ * Looks for what was kept of a guest's page with the bytes of the one at this
+ * linear address, and puts its record into JIT_RECORD.
+ * @returns 0 when nothing was, -1 when only the record was, else the length of the module
+ */
+// @ts-ignore: decorator
+@external("host", "recall")
+export declare function hostRecall(page: u32): i32;
+
+/** Puts the functions of the module that `recall` has found into the table, as `compile` does. */
+// @ts-ignore: decorator
+@external("host", "revive")
+export declare function hostRevive(region: u32, count: u32): i32;
 
 /** No region is called any more: all of them leave the table. */
 // @ts-ignore: decorator

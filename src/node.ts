@@ -14,6 +14,7 @@ import type { ShareOptions } from "./backends/files.ts";
 import { layoutOf, maxRam } from "./core/core.ts";
 import type { EngineName } from "./core/engine.ts";
 import { coreModule } from "./host/node/assets.ts";
+import { codeCacheDirectory } from "./host/node/code-cache-user.ts";
 import { bootSeed } from "./host/node/entropy.ts";
 import { type FileSource, gunzip, readSource } from "./host/node/files.ts";
 import { type GdbListener, listenGdb } from "./host/node/gdb.ts";
@@ -158,6 +159,12 @@ export interface MachineOptions {
   readonly deterministic?: boolean;
   /** What executes instructions; "jit" unless told: hot code is compiled to WebAssembly, the rest is interpreted. */
   readonly engine?: EngineName;
+  /**
+   * Where compiled code is kept, so that the next machine with the same programs is fast from its start: a directory of
+   * the user's own, true: the user's cache (`~/.cache/wardian/code`), false: nowhere. Default: the directory that
+   * WARDIAN_CODE_CACHE names, or nowhere if that is "none", else true.
+   */
+  readonly codeCache?: boolean | string;
   /** With an image that is a disk: public keys, as in authorized_keys(5), with which root may come in by ssh. */
   readonly sshKey?: string;
   /** Where images are kept, where their recipes are, and the Debian mirror they come from. */
@@ -177,7 +184,7 @@ export interface MachineOptions {
 /** A machine from a snapshot needs the disks that it had, as they were when it was made, and a network and a vsock if it had them. */
 export type RestoreOptions = Pick<
   MachineOptions,
-  "engine" | "trace" | "disks" | "network" | "nvram" | "shares" | "vsock"
+  "engine" | "codeCache" | "trace" | "disks" | "network" | "nvram" | "shares" | "vsock"
 >;
 
 /** A virtual machine on an executor of this process. */
@@ -203,7 +210,7 @@ export class Machine extends BaseMachine {
     if (!CONSOLES.includes(console))
       throw new MachineError(`There is no console ${console}; choose ${CONSOLES.join(" or ")}.`);
     const made = { memoryBytes, harts, boot: plan, sbi, deterministic, engine, traced, profiled, flash, console };
-    const spec = { ...made, ...joined(attached), ...balloonOf(options, memoryBytes) };
+    const spec = { ...made, ...joined(attached), ...balloonOf(options, memoryBytes), ...keptIn(options) };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
 
@@ -231,6 +238,7 @@ export class Machine extends BaseMachine {
       flash: snapshot.header.flash,
       ...joined(options),
       ...(balloon && { balloon }),
+      ...keptIn(options),
     };
     return Machine.onExecutor(executors().take(), module, spec, processMeter, options.trace) as Promise<Machine>;
   }
@@ -247,6 +255,12 @@ export class Machine extends BaseMachine {
     if (options.wait) await this.holdForDebugger();
     return listener;
   }
+}
+
+/** Where its compiled code is kept. */
+function keptIn({ codeCache, cacheDir }: Pick<MachineOptions, "codeCache" | "cacheDir">): Pick<CellSpec, "codeCache"> {
+  const directory = codeCacheDirectory(codeCache, cacheDir);
+  return directory === undefined ? {} : { codeCache: directory };
 }
 
 /** What the machine is joined to. */

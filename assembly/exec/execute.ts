@@ -9,10 +9,11 @@ import { OP_BREAK, OP_CROSS, OP_DECODE, OP_JIT } from "../isa/ops.generated";
 import { fetchedSlots, fetchSlow } from "../mmu/access";
 import { fetchHit } from "../mmu/tlb";
 import { noteJump } from "../jit/jumps";
-import { heat } from "../jit/profile";
+import { heat, jitOn } from "../jit/profile";
 import { noteSplit } from "../jit/split";
 import { decodeEntry, decodeSlot } from "./decode";
 import { interpret, isCalled } from "./dispatch.generated";
+import { decodedOne } from "./recall";
 import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
 
 /** Instructions that compiled code has retired: for whoever sets it to 0 before. */
@@ -61,6 +62,7 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
     const op = <u32>load<u16>(u);
     if (op == OP_DECODE) {
       decodeSlot(page, u);
+      if (jitOn()) decodedOne(<u32>page);
       n++;
       continue;
     }
@@ -109,10 +111,11 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
         page = fetchedSlots;
       }
       u = page + ((<usize>target & 4095) << 2);
-      const from = load<u32>(h, H_JIT_FROM);
+      const from = load<u64>(h, H_JIT_FROM);
       if (from) {
-        store<u32>(h, 0, H_JIT_FROM);
-        noteJump(from, <u32>page, <u32>target & 4095);
+        store<u64>(h, 0, H_JIT_FROM);
+        const origin = fetchHit(h, from);
+        if (origin) noteJump(<u32>origin, <u32>from & 4094, <u32>page, <u32>target & 4095);
       }
       // Where compiled code leaves to is worth compiling too, if it didn't only leave because the budget ends.
       if (n > ENDING && load<u16>(u) != OP_JIT) heat(h, <u32>page, <u32>u, 1);

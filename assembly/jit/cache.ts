@@ -7,29 +7,32 @@
  */
 
 import {
-  D_BREAKS, DEBUG, DEV_MACHINE, H_INSTRET, JIT_BUFFER, JIT_FLIGHT, JIT_HEAT, JIT_HEAT_SIZE, JIT_LATER, JIT_UOPS_SIZE,
-  M_JIT_BYTES, M_JIT_CODE, M_JIT_EVICTIONS, M_JIT_FLIGHT, M_JIT_GENERATION, M_JIT_LOST, M_JIT_MODULES, M_JIT_REGIONS,
-  M_JIT_SINCE, M_JIT_STALE, M_JIT_TICKET, M_JIT_TOTAL, M_JIT_UOPS, M_UOP_NEXT, UOP_GENERATION, UOP_HEADER, UOP_POOL,
-  UOP_REGIONS, UOP_SLOTS, UOP_STRIDE,
+  CT_COMPILED, D_BREAKS, DEBUG, DEV_MACHINE, H_COUNTERS, H_INSTRET, JIT_BUFFER, JIT_FLIGHT, JIT_HEAT, JIT_HEAT_SIZE, JIT_LATER, M_JIT_BYTES,
+  M_JIT_CODE, M_JIT_EVICTIONS, M_JIT_FLIGHT, M_JIT_GENERATION, M_JIT_HOT, M_JIT_LOST, M_JIT_MODULES, M_JIT_RECALLED,
+  M_JIT_REGIONS, M_JIT_SINCE, M_JIT_STALE, M_JIT_TICKET, M_JIT_TOTAL, M_UOP_NEXT, UOP_GENERATION, UOP_HEADER,
+  UOP_POOL, UOP_REGIONS, UOP_SLOTS, UOP_STRIDE, UOP_UNASKED,
 } from "../abi";
+import { pageAt } from "../bus/ram";
 import { hartAt } from "../hart/state";
-import { hostCompile, hostForget, hostPlace } from "../host";
+import { hostCompile, hostForget, hostPlace, hostRecall, hostRevive } from "../host";
 import { OP_DECODE, OP_JIT } from "../isa/ops.generated";
-import { holdsCode } from "../mmu/code";
+import { holdsCode, slotsNumber } from "../mmu/code";
 import { forgetJumps } from "./jumps";
-import { entryOf, moduleLength } from "./module";
+import { addEntry, beginModule, entryOf, moduleLength, MOST_ENTRIES, writeModule } from "./module";
+import {
+  isPlace, recallNotes, recordedEntries, recordedEntry, recordEntry, recordPage, recordStart,
+} from "./record";
+import { discover } from "./region";
 import { forgetSplits } from "./split";
 
 /** Regions, and so slots of the table: engines of today copy the table into every instance that imports it. */
-export const JIT_MOST_REGIONS: u32 = 1024;
+export const JIT_MOST_REGIONS: u32 = 2048;
 /** Modules: each is an instance with a copy of the table, and an entry in the table is written to all copies. */
-export const JIT_MOST_MODULES: u32 = 512;
+export const JIT_MOST_MODULES: u32 = 1024;
 /** Bytes of modules: their machine code is several times as large, and the host's. */
-export const JIT_MOST_BYTES: u32 = 8 << 20;
+export const JIT_MOST_BYTES: u32 = 16 << 20;
 /** Modules that the host compiles at a time: more would only wait, and what they are of may not be hot by then. */
 export const JIT_MOST_FLIGHT: u32 = 8;
-/** No module uses up more of the micro-ops for handlers: 32 regions of at most 464 instructions, 8 bytes each. */
-const UOPS_ROOM: u32 = 0x2_0000;
 
 // A module that is being compiled.
 const F_TICKET: u32 = 0; //     u32: 0 when this entry is free
@@ -45,7 +48,6 @@ const F_SIZE: u32 = 128;
 /** Regions that the next module may have; 0 when everything must go first. */
 export function regionsLeft(): u32 {
   if (load<u32>(DEV_MACHINE, M_JIT_LOST)) return 0;
-  if (load<u32>(DEV_MACHINE, M_JIT_UOPS) > JIT_UOPS_SIZE - UOPS_ROOM) return 0;
   if (load<u32>(DEV_MACHINE, M_JIT_MODULES) >= JIT_MOST_MODULES) return 0;
   if (load<u32>(DEV_MACHINE, M_JIT_BYTES) >= JIT_MOST_BYTES) return 0;
   return JIT_MOST_REGIONS - load<u32>(DEV_MACHINE, M_JIT_REGIONS);
@@ -75,19 +77,32 @@ function isCurrent(f: u32): bool {
 
 /** Has the module that was just written compiled; there is room for it. */
 export function ask(slots: u32, count: u32): void {
+  const f = note(slots, count);
+  const index = compile(slots, count, load<u32>(f, F_TICKET));
+  if (index == JIT_LATER) return;
+  if (index >= 0) install(f, index);
+  release(f);
+}
+
+function compile(slots: u32, count: u32, ticket: u32): i32 {
+  const region = counted(count, moduleLength);
+  // From now on stores anywhere in this page are noticed.
+  holdsCode(slots);
+  recordStart();
+  for (let i: u32 = 0; i < count; i++) recordEntry(entryOf(i));
+  recordPage(slots);
+  return hostCompile(JIT_BUFFER, moduleLength, region, count, ticket, pageAt(slotsNumber(slots)));
+}
+
+/** Counts a module. @returns the number of its first region */
+function counted(count: u32, length: u32): u32 {
   const region = load<u32>(DEV_MACHINE, M_JIT_REGIONS);
   add(M_JIT_REGIONS, count);
   add(M_JIT_TOTAL, count);
   add(M_JIT_MODULES, 1);
-  add(M_JIT_CODE, moduleLength);
-  add(M_JIT_BYTES, moduleLength);
-  // From now on stores anywhere in this page are noticed.
-  holdsCode(slots);
-  const f = note(slots, count);
-  const index = hostCompile(JIT_BUFFER, moduleLength, region, count, load<u32>(f, F_TICKET));
-  if (index == JIT_LATER) return;
-  if (index >= 0) install(f, index);
-  release(f);
+  add(M_JIT_CODE, length);
+  add(M_JIT_BYTES, length);
+  return region;
 }
 
 function add(field: u32, n: u32): void {
@@ -153,6 +168,10 @@ function install(f: u32, index: i32): void {
   const slots = load<u32>(f, F_SLOTS);
   const count = load<u32>(f, F_COUNT);
   for (let e: u32 = 0; e < count; e++) enter(slots, load<u16>(f + (e << 1), F_ENTRIES), index + e);
+  hasRegions(slots);
+}
+
+function hasRegions(slots: u32): void {
   // A store anywhere in this page takes its regions away.
   store<u16>(slots - UOP_HEADER, 1, UOP_REGIONS);
 }
@@ -166,6 +185,11 @@ function enter(slots: u32, offset: u32, index: i32): void {
   store<i32>(slot, index, 4);
 }
 
+/** Instructions that the interpreter has retired on a hart, but for some of the run under way. */
+export function interpreted(h: usize): u64 {
+  return load<u64>(h, H_INSTRET) - load<u64>(h, H_COUNTERS + CT_COMPILED * 8);
+}
+
 /** All regions go, and those under way will not be installed. None may be running. @param h  a hart: its next regions are due from now on */
 export function evict(h: usize): void {
   const pages = load<u32>(DEV_MACHINE, M_UOP_NEXT);
@@ -175,6 +199,7 @@ export function evict(h: usize): void {
     if (!load<u16>(slots - UOP_HEADER, UOP_REGIONS)) continue;
     store<u16>(slots - UOP_HEADER, 0, UOP_REGIONS);
     memory.fill(slots, 0, UOP_SLOTS * 8);
+    store<u16>(slots - UOP_HEADER, 1, UOP_UNASKED);
   }
   for (let i: u32 = 0; i < JIT_MOST_FLIGHT; i++) store<u32>(flight(i), 0, F_SLOTS);
   memory.fill(JIT_HEAT, 0, JIT_HEAT_SIZE);
@@ -183,9 +208,82 @@ export function evict(h: usize): void {
   store<u32>(DEV_MACHINE, 0, M_JIT_REGIONS);
   store<u32>(DEV_MACHINE, 0, M_JIT_MODULES);
   store<u32>(DEV_MACHINE, 0, M_JIT_BYTES);
-  store<u32>(DEV_MACHINE, 0, M_JIT_UOPS);
+  store<u32>(DEV_MACHINE, 0, M_JIT_RECALLED);
   store<u32>(DEV_MACHINE, 0, M_JIT_LOST);
-  store<u64>(DEV_MACHINE, load<u64>(h, H_INSTRET), M_JIT_SINCE);
+  store<u64>(DEV_MACHINE, interpreted(h), M_JIT_SINCE);
   add(M_JIT_EVICTIONS, 1);
   hostForget();
+}
+
+// ---- Regions from earlier runs ------------------------------------------------------------
+
+/** Of the host's `recall`: it knows nothing of this page. */
+const UNKNOWN: i32 = 0;
+/** A module's ticket: it is compiled at once, whatever else the host does. */
+const NOW: u32 = 0;
+
+/** Asks the host what it knows of the page with these micro-ops. What it knows is in JIT_RECORD. @returns what `revive` is to be told */
+export function recall(slots: u32): i32 {
+  if (load<u32>(DEBUG, D_BREAKS) || !recallsLeft()) return UNKNOWN;
+  holdsCode(slots);
+  const known = hostRecall(pageAt(slotsNumber(slots)));
+  if (known) recallNotes(slots);
+  return known;
+}
+
+/** Half of everything is for what turns out to be hot now, or what was hot once would drive it out. */
+function recallsLeft(): bool {
+  return load<u32>(DEV_MACHINE, M_JIT_MODULES) < JIT_MOST_MODULES / 2 && load<u32>(DEV_MACHINE, M_JIT_BYTES) < JIT_MOST_BYTES / 2 &&
+    regionsLeft() >= JIT_MOST_REGIONS / 2 + MOST_ENTRIES;
+}
+
+/** Puts regions of a page in use that `recall` has found, and whose instructions are decoded by now: their module, or one made anew of all that were known. */
+export function revive(slots: u32, known: i32): void {
+  if (known > 0) reviveModule(slots, <u32>known);
+  else reviveEntries(slots);
+}
+
+function reviveModule(slots: u32, length: u32): void {
+  const count = recordedEntries();
+  if (!count || count > MOST_ENTRIES) return;
+  beginModule(pageAt(slotsNumber(slots)));
+  for (let i: u32 = 0; i < count; i++) {
+    if (!isPlace(recordedEntry(i))) return;
+    addEntry(recordedEntry(i));
+  }
+  const index = hostRevive(counted(count, length), count);
+  enterAll(slots, count, index);
+}
+
+/** All that were known of a page become one module; if that would be too large, the first half of them. */
+function reviveEntries(slots: u32): void {
+  for (let most = MOST_ENTRIES; most; most >>= 1) {
+    const regions = writeKnown(slots, most);
+    if (!regions) continue;
+    enterAll(slots, regions, compile(slots, regions, NOW));
+    return;
+  }
+}
+
+function writeKnown(slots: u32, most: u32): u32 {
+  const page = pageAt(slotsNumber(slots));
+  const all = load<u32>(DEV_MACHINE, M_JIT_HOT) == 1;
+  const count = recordedEntries();
+  let roots: u32 = 0;
+  beginModule(page);
+  for (let i: u32 = 0; i < count && roots < most; i++) {
+    const offset = recordedEntry(i);
+    if (!isPlace(offset) || !discover(page, slots, offset, all)) continue;
+    addEntry(offset);
+    roots++;
+  }
+  return roots ? writeModule(slots, all, MOST_ENTRIES) : 0;
+}
+
+function enterAll(slots: u32, count: u32, index: i32): void {
+  if (index < 0) return;
+  add(M_JIT_RECALLED, count);
+  generationOf(slots);
+  for (let i: u32 = 0; i < count; i++) enter(slots, entryOf(i), index + i);
+  hasRegions(slots);
 }

@@ -5,8 +5,7 @@
  */
 
 import {
-  CT_CODE_WRITE, DEV_MACHINE, H_COUNTERS, H_FCSR, H_JIT_N, H_JIT_STATUS, H_JIT_VALUE, H_MSTATUS, H_PC, JIT_UOPS,
-  JIT_UOPS_SIZE, M_JIT_UOPS, ST_EVENT, ST_JUMP, ST_OK,
+  CT_CODE_WRITE, H_COUNTERS, H_FCSR, H_JIT_N, H_JIT_STATUS, H_JIT_UOP, H_JIT_VALUE, H_MSTATUS, H_PC, ST_EVENT, ST_JUMP, ST_OK,
 } from "../abi";
 
 function leave(h: usize, n: i32, st: i32): i32 {
@@ -33,11 +32,13 @@ const FS_DIRTY: u32 = 0x6000;
 
 /**
  * Leaves what L_LIMIT is now in H_JIT_VALUE (see parts.ts).
+ * @param uop   the instruction's micro-op
  * @param info  the handler's place in the table | instruction's size << 24
  */
-export function jitCall(h: usize, u: usize, n: i32, info: u32): i32 {
+export function jitCall(h: usize, uop: u64, n: i32, info: u32): i32 {
   const writes = codeWrites(h);
-  const st = call_indirect<i32>(info & 0xff_ffff, h, u, n);
+  store<u64>(h, uop, H_JIT_UOP);
+  const st = call_indirect<i32>(info & 0xff_ffff, h, h + H_JIT_UOP, n);
   const plain = (load<u32>(h, H_MSTATUS) & FS_DIRTY) == FS_DIRTY && (load<u32>(h, H_FCSR) & 0xe1) == 1;
   store<u32>(h, plain ? 253 << 24 : 0, H_JIT_VALUE);
   if (st == ST_OK && codeWrites(h) == writes) return ST_OK;
@@ -47,19 +48,3 @@ export function jitCall(h: usize, u: usize, n: i32, info: u32): i32 {
 }
 
 export function callHelper(): i32 { return jitCall.index; }
-
-/** A micro-op for a handler that a region calls; there is room, or `uopsLeft` said no. */
-export function uopFor(op: u16, a: u32, b: u32, imm: i32): u32 {
-  const used = load<u32>(DEV_MACHINE, M_JIT_UOPS);
-  const at = JIT_UOPS + used;
-  store<u32>(DEV_MACHINE, used + 8, M_JIT_UOPS);
-  store<u16>(at, op);
-  store<u8>(at, <u8>a, 2);
-  store<u8>(at, <u8>b, 3);
-  store<i32>(at, imm, 4);
-  return at;
-}
-
-export function uopsLeft(): bool {
-  return load<u32>(DEV_MACHINE, M_JIT_UOPS) < JIT_UOPS_SIZE - 4096;
-}

@@ -5,7 +5,7 @@
  * the region. Anything else that turns up later leaves it, as other jumps do.
  */
 
-import { JIT_JUMPS, JIT_JUMPS_SIZE, UOP_HEADER, UOP_POOL, UOP_STRIDE } from "../abi";
+import { JIT_JUMPS, JIT_JUMPS_SIZE } from "../abi";
 import { dropRegions } from "../mmu/code";
 
 // Entries: { slot u32, how often u32, targets u32, then their offsets in the page, u16 each }.
@@ -23,8 +23,9 @@ const ENOUGH: u32 = 32;
 // @ts-ignore: decorator
 @inline function entryOf(slot: u32): u32 { return JIT_JUMPS + (((slot >> 3) * 0x9e37_79b1) >> (32 - JUMP_BITS)) * JUMP_SIZE; }
 
-/** The jump of this micro-op led to an offset of the page with these slots. */
-export function noteJump(slot: u32, slots: u32, offset: u32): void {
+/** The jump at an offset of the page with slots `from` led to an offset of the one with these. */
+export function noteJump(from: u32, at: u32, slots: u32, offset: u32): void {
+  const slot = from + (at << 2);
   const e = entryOf(slot);
   if (load<u32>(e) != slot) {
     memory.fill(e, 0, JUMP_SIZE);
@@ -33,7 +34,6 @@ export function noteJump(slot: u32, slots: u32, offset: u32): void {
   const often = load<u32>(e, J_OFTEN);
   if (often == OFTEN) return;
   store<u32>(e, often + 1, J_OFTEN);
-  const from = UOP_POOL + ((slot - UOP_POOL) / UOP_STRIDE) * UOP_STRIDE + UOP_HEADER;
   if (from == slots) addTarget(e, offset);
   if (often + 1 == OFTEN) dropRegions(from);
 }
@@ -67,6 +67,41 @@ export function jumpTargets(slot: u32): u32 {
 /** Offset in the page of the i-th. */
 export function jumpTarget(slot: u32, i: u32): u32 {
   return target(entryOf(slot), i);
+}
+
+// ---- For records, by place in the table ---------------------------------------------------
+
+export function jumpSlots(): u32 {
+  return 1 << JUMP_BITS;
+}
+
+/** The micro-op of the i-th entry, 0 when there is none. */
+export function jumpOf(i: u32): u32 {
+  return load<u32>(JIT_JUMPS + i * JUMP_SIZE);
+}
+
+export function jumpOften(i: u32): u32 {
+  return load<u32>(JIT_JUMPS + i * JUMP_SIZE, J_OFTEN);
+}
+
+export function jumpTargetCount(i: u32): u32 {
+  return load<u32>(JIT_JUMPS + i * JUMP_SIZE, J_COUNT);
+}
+
+export function jumpTargetOf(i: u32, t: u32): u32 {
+  return target(JIT_JUMPS + i * JUMP_SIZE, t);
+}
+
+/** The target of this micro-op's jump was noted so often in an earlier run. */
+export function recallJump(slot: u32, often: u32): void {
+  const e = entryOf(slot);
+  memory.fill(e, 0, JUMP_SIZE);
+  store<u32>(e, slot);
+  store<u32>(e, often < OFTEN ? often : OFTEN, J_OFTEN);
+}
+
+export function recallTarget(slot: u32, offset: u32): void {
+  addTarget(entryOf(slot), offset);
 }
 
 export function forgetJumps(): void {

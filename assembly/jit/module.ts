@@ -17,8 +17,8 @@ import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
   access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
-  hintsStart, I32, i32c, I32_ADD, I32_AND, I32_EQ, I32_EQZ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_STORE,
-  I32_WRAP, I64, i64c, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_SUB, IF, LOOP,
+  hintsStart, I32, i32c, I32_ADD, I32_AND, I32_EQ, I32_EQZ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL,
+  I32_WRAP, I64, i64c, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_OR, I64_STORE, I64_SUB, IF, LOOP,
   RETURN, returnCallIndirect, seldom, set, size, sized, tee, unsigned, VOID,
 } from "./emit";
 import { atAccess, planAccesses } from "./accesses";
@@ -53,7 +53,7 @@ let labels: u32 = 0;
 
 // Regions of the module being written: the offsets of their entries, u16 each.
 const ENTRIES: u32 = JIT_WORK + JIT_WORK_SIZE - 4096 - 256;
-const MOST_ENTRIES: u32 = 32;
+export const MOST_ENTRIES: u32 = 30;
 /** Instructions after which calls add no more regions. */
 const MOST_INSTRUCTIONS: u32 = 1200;
 /** WebAssembly frames on top of one another: each takes some hundred bytes of the host's stack. */
@@ -79,7 +79,13 @@ export function jitEntry(i: u32): u64 {
   return i < entries ? pageAddress(pageNumber(page)) + entryOf(i) : 0;
 }
 
-function addEntry(offset: u32): void {
+/** What comes next is another module, of the page at this linear address. */
+export function beginModule(guestPage: u32): void {
+  page = guestPage;
+  entries = 0;
+}
+
+export function addEntry(offset: u32): void {
   store<u16>(ENTRIES + (entries << 1), <u16>offset);
   entries++;
 }
@@ -101,23 +107,18 @@ function depthOf(block: u32, kind: u32): u32 {
 }
 
 /**
- * Writes the module of the region at an entry, which `discover` has approved of.
- * @param guestPage  linear address of the page
+ * Writes the module of the regions at the entries that were added, which `discover` has approved of.
  * @param pageSlots  its micro-ops
- * @param from       offset of the entry
  * @param all        translate what was never executed as well
- * @param room       regions that it may have
+ * @param room       regions that it may have, those that were added among them
  * @returns how many regions it has, 0 when it doesn't fit; see `moduleLength`
  */
-export function writeModule(guestPage: u32, pageSlots: u32, from: u32, all: bool, room: u32): u32 {
-  page = guestPage;
+export function writeModule(pageSlots: u32, all: bool, room: u32): u32 {
   slots = pageSlots;
   everything = all;
   mostEntries = room < MOST_ENTRIES ? room : MOST_ENTRIES;
-  entries = 0;
   instructions = 0;
   hintsStart(0);
-  addEntry(from);
   emitTo(JIT_BODIES);
   for (let i: u32 = 0; i < entries; i++) {
     if (!discover(page, slots, entryOf(i), all)) return 0;
@@ -350,8 +351,10 @@ function code(b: u32): void {
     } else {
       noteBudget();
       get(L_HART);
-      i32c(slots + (at << 2));
-      access(I32_STORE, H_JIT_FROM);
+      pushPc(at);
+      i64c(1);
+      byte(I64_OR);
+      access(I64_STORE, H_JIT_FROM);
       get(L_TEMP);
       byte(RETURN);
     }

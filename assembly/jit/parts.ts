@@ -16,7 +16,7 @@ import {
   I64_EXTEND_I32_U, I64_GE_U, I64_LOAD, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, SELECT, set, tee,
   unsigned,
 } from "./emit";
-import { callHelper, uopFor } from "./helper";
+import { callHelper } from "./helper";
 import { CSR, shapeOf, WRITES_A, WRITES_F_A } from "../isa/shape.generated";
 import { bitF, floats, op, opA, opB, opImm, opSize, rawOp } from "./region";
 
@@ -463,7 +463,7 @@ export function callHandler(offset: i32): void {
   writeBack(~0);
   notePc(offset);
   get(L_HART);
-  i32c(uopFor(rawOp, opA, opB, opImm));
+  i64c(<u64>rawOp | (<u64>opA << 16) | (<u64>opB << 24) | (<u64>(<u32>opImm) << 32));
   budgetAfter(1);
   i32c((load<u32>(HANDLERS + (<u32>rawOp << 2)) >> 1) | (opSize << 24));
   i32c(callHelper());

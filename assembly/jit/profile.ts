@@ -4,14 +4,14 @@
  */
 
 import {
-  D_BREAKS, DEBUG, DEV_MACHINE, H_INSTRET_END, JIT_HEAT, M_FLAGS, M_JIT_HOT, M_JIT_REGIONS, M_JIT_SINCE, MF_JIT, UOP_DROPS,
+  D_BREAKS, DEBUG, DEV_MACHINE, JIT_HEAT, M_FLAGS, M_JIT_HOT, M_JIT_RECALLED, M_JIT_REGIONS, M_JIT_SINCE, MF_JIT, UOP_DROPS,
   UOP_HEADER,
 } from "../abi";
 import { pageAt } from "../bus/ram";
 import { OP_JIT } from "../isa/ops.generated";
 import { slotsNumber } from "../mmu/code";
-import { ask, evict, flightLeft, isUnderWay, regionsLeft } from "./cache";
-import { writeModule } from "./module";
+import { ask, evict, flightLeft, interpreted, isUnderWay, regionsLeft } from "./cache";
+import { addEntry, beginModule, writeModule } from "./module";
 import { discover, headOf } from "./region";
 
 /** Entries of the table of candidates, { key u32, heat u32 }, that has JIT_HEAT_SIZE bytes: a newer one takes an older one's place. */
@@ -22,8 +22,11 @@ export const SAMPLE_HEAT: u32 = 32;
 export const JIT_HOT: u32 = 64;
 /** Tried, and not to be tried again while it stays in the table. */
 const COLD: u32 = 0xffff_ffff;
-/** A region costs its engine some milliseconds of CPU, on whatever thread: one is due for so many instructions, and some at once. */
-const INSTRUCTIONS_PER_REGION: u64 = 6_000_000;
+/**
+ * A region costs its engine a millisecond or two of CPU, on whatever thread: one is due for so many instructions that
+ * the interpreter has executed, which takes it longer than that, and some at once.
+ */
+const INTERPRETED_PER_REGION: u64 = 1_500_000;
 const FIRST_REGIONS: u64 = 32;
 /** A page may lose its regions so often before they become harder to get: each time twice as hard, so often at most. */
 const FREE_DROPS: u32 = 4;
@@ -65,10 +68,11 @@ function wanted(hot: u32, drops: u32): u32 {
 }
 
 function isDue(h: usize): bool {
-  const retired = load<u64>(h, H_INSTRET_END);
+  const done = interpreted(h);
   const since = load<u64>(DEV_MACHINE, M_JIT_SINCE);
-  const passed = retired > since ? retired - since : 0;
-  return load<u32>(DEV_MACHINE, M_JIT_REGIONS) <= FIRST_REGIONS + passed / INSTRUCTIONS_PER_REGION;
+  const passed = done > since ? done - since : 0;
+  const made = load<u32>(DEV_MACHINE, M_JIT_REGIONS) - load<u32>(DEV_MACHINE, M_JIT_RECALLED);
+  return made <= FIRST_REGIONS + passed / INTERPRETED_PER_REGION;
 }
 
 function translate(slots: u32, found: u32, sampled: bool, room: u32): void {
@@ -78,7 +82,9 @@ function translate(slots: u32, found: u32, sampled: bool, room: u32): void {
   // Of a loop that a sample hit somewhere, the head is the better entry: it is passed on every way round.
   const offset = sampled ? headOf(found) : found;
   if (load<u16>(slots + (offset << 2)) == OP_JIT || isUnderWay(slots, offset)) return;
-  const regions = writeModule(page, slots, offset, all, room);
+  beginModule(page);
+  addEntry(offset);
+  const regions = writeModule(slots, all, room);
   if (regions) ask(slots, regions);
 }
 

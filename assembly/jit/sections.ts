@@ -14,7 +14,7 @@ export function writeTypes(): void {
   const s = size();
   unsigned(2);
   byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I64); byte(I32); unsigned(1); byte(I64);
-  byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I32); byte(I32); unsigned(1); byte(I32);
+  byte(0x60); unsigned(4); byte(I32); byte(I64); byte(I32); byte(I32); unsigned(1); byte(I32);
   sized(s);
 }
 

@@ -35,6 +35,24 @@ export function isSplit(slot: u32): bool {
   return load<u32>(e) == slot && load<u32>(e, 4) == OFTEN;
 }
 
+/** For records: entries of the table. */
+export function splitSlots(): u32 {
+  return 1 << SPLIT_BITS;
+}
+
+/** The micro-op of the i-th, if it does so, else 0. */
+export function splitOf(i: u32): u32 {
+  const e = JIT_SPLITS + i * 16;
+  return load<u32>(e, 4) == OFTEN ? load<u32>(e) : 0;
+}
+
+/** This micro-op's did so in an earlier run. */
+export function recallSplit(slot: u32): void {
+  const e = entryOf(slot);
+  store<u32>(e, slot);
+  store<u32>(e, OFTEN, 4);
+}
+
 export function forgetSplits(): void {
   memory.fill(JIT_SPLITS, 0, JIT_SPLITS_SIZE);
 }

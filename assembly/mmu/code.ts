@@ -9,7 +9,7 @@
 
 import {
   FRAME_CODE, PAGE_SIZE, UOP_HEADER, UOP_PAGE, UOP_PAGES, UOP_POOL, UOP_SLOTS, UOP_STRIDE, CODE_OF, DEV_MACHINE, M_JIT_LOST,
-  M_UOP_NEXT, UOP_DROPS, UOP_GENERATION, UOP_REGIONS,
+  M_UOP_NEXT, UOP_ASKED, UOP_DROPS, UOP_GENERATION, UOP_REGIONS, UOP_UNASKED,
 } from "../abi";
 import { codeOf, frameOf, pageAt, pageCount, pageNumber } from "../bus/ram";
 import { unfused } from "../isa/fusion.generated";
@@ -18,6 +18,10 @@ import { tlbDropStores, tlbFlushAll } from "./tlb";
 
 /** Stores into a code page, none of it decoded in between, before it counts as data. */
 const DATA_AFTER: u32 = 64;
+/** Slots that are decoded before it is asked what is known of a page: less isn't worth hashing it. */
+const ASK_AFTER: u32 = 16;
+/** Each time that its code has changed it is twice as many, so often at most. */
+const MOST_DOUBLINGS: u32 = 6;
 
 /** The slots of a guest page, made if need be. May empty every TLB. */
 export function codePage(number: u32): u32 {
@@ -34,6 +38,7 @@ export function codePage(number: u32): u32 {
   store<u32>(at, number);
   const slots = at + UOP_HEADER;
   store<u16>(slots + UOP_SLOTS * 8, OP_PAGE_END);
+  store<u16>(at, ASK_AFTER, UOP_UNASKED);
   store<u32>(codeOf(number), slots);
   return slots;
 }
@@ -79,6 +84,8 @@ export function codeWritten(ptr: u32, size: u32): void {
   const slots = load<u32>(codeOf(pageNumber(ptr)));
   if (slots) {
     const writes = load<u32>(slots - UOP_HEADER, 4) + 1;
+    const asked = <u32>load<u16>(slots - UOP_HEADER, UOP_ASKED);
+    store<u16>(slots - UOP_HEADER, ASK_AFTER << (asked < MOST_DOUBLINGS ? asked : MOST_DOUBLINGS), UOP_UNASKED);
     if (load<u32>(slots - UOP_HEADER, UOP_GENERATION)) regionsLost(slots);
     if (load<u16>(slots - UOP_HEADER, UOP_REGIONS)) {
       // Regions of this page may contain what changes: all of them go, and all slots with them.

@@ -50,6 +50,8 @@ export interface BootFlags {
   readonly dumpDtb?: string;
   readonly deterministic?: boolean;
   readonly engine?: EngineName;
+  /** False: compiled code isn't kept. */
+  readonly codeCache?: boolean;
   readonly mirror?: string;
   readonly console?: ConsoleName;
   readonly disk?: readonly MachineDisk[];
@@ -92,6 +94,7 @@ export type RunFlags = Pick<
   | "log"
   | "trace"
   | "engine"
+  | "codeCache"
   | "gdb"
   | "gdbWait"
   | "disk"
@@ -296,6 +299,7 @@ function runOptions(): Option[] {
       "--engine <NAME>",
       `what executes instructions: ${ENGINES.join(", ")}; ${DEFAULT_ENGINE} unless told`,
     ).argParser(parseEngine),
+    new Option("--no-code-cache", "neither use nor keep compiled code of other runs"),
     new Option("--gdb <PORT>", "listen for GDB at this port of 127.0.0.1; 0 takes any")
       .argParser(parsePort)
       .conflicts("trace"),

@@ -3,6 +3,7 @@
 import { type Abi, readAbi } from "./abi.ts";
 import { Both } from "./both.ts";
 import type { CoreExports, CoreParts, HostCalls } from "./calls.ts";
+import type { CodeCache } from "./code-cache.ts";
 import type { EngineName } from "./engine.ts";
 import { probeFeatures } from "./features.ts";
 import { type Compile, compileNow, type Observer, RegionHost } from "./jit.ts";
@@ -27,6 +28,8 @@ export interface CoreOptions {
   engine?: EngineName;
   /** How the JIT's modules are compiled. Default: at once, on this thread. */
   compile?: Compile;
+  /** What earlier runs have compiled; this one adds to it. */
+  cache?: CodeCache;
 }
 
 /** This core can't make that machine; `message` is one sentence. */
@@ -96,6 +99,7 @@ export class Core implements CoreParts {
             () => core!,
             options.compile ?? compileNow,
             observer(host, () => core!.calls),
+            options.cache,
           )
         : undefined;
     const calls = instantiate(module, memory, host, regions).exports as unknown as CoreExports;
@@ -145,7 +149,15 @@ export class Core implements CoreParts {
   }
 }
 
-const NO_REGIONS = { compile: () => -1, place: () => -1, forget: () => {} };
+type RegionCalls = Pick<RegionHost, "compile" | "place" | "recall" | "revive" | "forget">;
+
+const NO_REGIONS: RegionCalls = {
+  compile: () => -1,
+  place: () => -1,
+  recall: () => 0,
+  revive: () => -1,
+  forget: () => {},
+};
 function observer({ observe }: HostCalls, calls: () => CoreExports): Observer | undefined {
   return (
     observe &&
@@ -161,7 +173,7 @@ function instantiate(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   host: HostCalls,
-  { compile, place, forget }: Pick<RegionHost, "compile" | "place" | "forget"> = NO_REGIONS,
+  { compile, place, recall, revive, forget }: RegionCalls = NO_REGIONS,
 ): WebAssembly.Instance {
   return new WebAssembly.Instance(module, {
     env: { memory },
@@ -170,6 +182,8 @@ function instantiate(
       wallclock: host.wallclock,
       compile,
       place,
+      recall,
+      revive,
       forget,
       mmioRead: host.mmioRead,
       mmioWrite: host.mmioWrite,

@@ -10,6 +10,7 @@ import type { Files, ShareOptions } from "../backends/files.ts";
 import type { Link, NetworkOptions, PortOptions } from "../backends/link.ts";
 import type { Nvram } from "../backends/nvram.ts";
 import type { Vsock, VsockOptions } from "../backends/vsock.ts";
+import type { CodeCache } from "../core/code-cache.ts";
 import { DebugSession } from "../debug/session.ts";
 import type { BalloonTags } from "../devices/virtio/balloon/balloon.ts";
 import { Cell, type Exit } from "../machine/cell.ts";
@@ -41,6 +42,8 @@ export interface ExecutorHost {
   openShare(options: ShareOptions): Promise<Files>;
   openNvram(path: string): Promise<Nvram>;
   openVsock(options: VsockOptions): Promise<Vsock>;
+  /** What earlier machines have compiled, kept in a directory. */
+  codeCache?(directory: string): CodeCache;
   /** Calls back as soon as what waits in the event loop has been seen to. */
   soon(callback: () => void): void;
   /** Calls back after some milliseconds. @returns cancels it */
@@ -83,6 +86,7 @@ interface Running {
   readonly polls: number[];
   /** Stands still until the host has room for what it writes; cancels the next try. */
   stalled: (() => void) | undefined;
+  readonly codeCache: CodeCache | undefined;
   /** If it is profiled. */
   readonly recorder: Recorder | undefined;
   profiler: Profiler | undefined;
@@ -243,6 +247,7 @@ export class Executor {
   #make(id: number, module: WebAssembly.Module, spec: CellSpec, attached: Attached): void {
     let vm: Running | undefined;
     const recorder = spec.profiled ? new Recorder(() => vm!.cell.core) : undefined;
+    const codeCache = spec.codeCache === undefined ? undefined : this.#host.codeCache?.(spec.codeCache);
     try {
       const cell = new Cell(module, spec, {
         ...attached,
@@ -254,6 +259,7 @@ export class Executor {
         stalled: (message) => vm && this.#stalled(vm, message),
         flowing: () => vm && this.#flowing(vm),
         statistics: (tags) => vm && this.#polled(vm, tags),
+        ...(codeCache && { codeCache }),
         ...(recorder && { observe: recorder.observe }),
         ...(spec.traced ? { trace: (text: string) => vm && this.#trace(vm, text) } : {}),
       });
@@ -272,6 +278,7 @@ export class Executor {
         debug: undefined,
         polls: [],
         stalled: undefined,
+        codeCache,
         recorder,
         profiler: undefined,
       };
@@ -319,6 +326,7 @@ export class Executor {
 
   /** Puts its disks on stable storage and ends its links. @throws what a disk can't keep */
   async #close(vm: Running): Promise<void> {
+    vm.codeCache?.flush();
     if (vm.cell.losing) {
       await vm.cell.close().catch(() => undefined);
       throw new Error("What the guest wrote last found no room on the host and is lost.");

@@ -53,6 +53,8 @@ export interface CellSpec {
   readonly deterministic: boolean;
   readonly traced: boolean;
   readonly engine?: EngineName;
+  /** The directory where the JIT's modules are kept for later runs; without one, nowhere. */
+  readonly codeCache?: string;
   readonly console?: ConsoleName;
   readonly disks?: readonly MachineDisk[];
   readonly network?: MachineNetwork | MachinePort;

@@ -6,6 +6,7 @@
 
 import type { Entropy } from "../backends/entropy.ts";
 import type { HostCalls } from "../core/calls.ts";
+import type { CodeCache } from "../core/code-cache.ts";
 import { Core } from "../core/core.ts";
 import { DEFAULT_ENGINE, type EngineName } from "../core/engine.ts";
 import { type Compile, compileLater, compileNow } from "../core/jit.ts";
@@ -64,6 +65,8 @@ export interface CellHost extends Attachments {
   trace?(text: string): void;
   /** How the JIT's modules are compiled; a deterministic machine's at once unless told, others' while they run on. */
   compile?: Compile;
+  /** Where regions are kept that the JIT has compiled; without one, nowhere. */
+  readonly codeCache?: CodeCache;
   /** As the core's host is told of compiled regions. */
   observe?: HostCalls["observe"];
 }
@@ -111,6 +114,8 @@ export interface CellCounters {
   /** Regions compiled by the JIT so far, those of them since all were last dropped, and the bytes of all their modules. */
   readonly regions: number;
   readonly regionsAlive: number;
+  /** Of those alive, the ones that came of what was kept of earlier runs. */
+  readonly regionsRecalled: number;
   readonly regionBytes: number;
   /** How often all regions were dropped because they had become too many. */
   readonly evictions: number;
@@ -169,6 +174,7 @@ export class Cell {
         flash: options.flash ?? false,
         engine: options.engine ?? DEFAULT_ENGINE,
         compile: host.compile ?? (options.deterministic ? compileNow : compileLater),
+        ...(host.codeCache && { cache: host.codeCache }),
       },
       {
         ticks: () => Math.max(0, (host.now() - this.#epoch) * TICKS_PER_MS),
@@ -403,6 +409,7 @@ export class Cell {
       tlbFlushes: sum(abi.CT_TLB_FLUSH, earlier?.tlbFlushes),
       regions: this.core.machineU32(abi.M_JIT_TOTAL),
       regionsAlive: this.core.machineU32(abi.M_JIT_REGIONS),
+      regionsRecalled: this.core.machineU32(abi.M_JIT_RECALLED),
       regionBytes: this.core.machineU32(abi.M_JIT_CODE),
       evictions: this.core.machineU32(abi.M_JIT_EVICTIONS),
     };

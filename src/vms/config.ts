@@ -6,8 +6,9 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
-import { Ajv, type ErrorObject } from "ajv";
+import type { ErrorObject, ValidateFunction } from "ajv";
 import type { ShareOptions } from "../backends/files.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
@@ -51,10 +52,18 @@ export interface VmNetwork extends Omit<MachineNetwork, "forwards"> {
 /** No configuration is as long, bytes. */
 const MAX_CONFIG = 1 << 20;
 
-const ajv = new Ajv({ allErrors: false, verbose: true });
-/** What a value that a pattern refuses ought to be, in words. */
-ajv.addKeyword({ keyword: "form", schemaType: "string" });
-const validate = ajv.compile<VmConfig>(schema);
+/** Compiled when first needed: most runs of the program have no configuration to check. */
+let compiled: ValidateFunction<VmConfig> | undefined;
+
+function validator(): ValidateFunction<VmConfig> {
+  if (compiled) return compiled;
+  const { Ajv } = createRequire(import.meta.url)("ajv") as typeof import("ajv");
+  const ajv = new Ajv({ allErrors: false, verbose: true });
+  // What a value that a pattern refuses ought to be, in words.
+  ajv.addKeyword({ keyword: "form", schemaType: "string" });
+  compiled = ajv.compile<VmConfig>(schema);
+  return compiled;
+}
 
 /**
  * Checks a configuration.
@@ -66,6 +75,7 @@ export function checkConfig(value: unknown, where: string): VmConfig {
   // Before its fields: a newer version may have others.
   if (typeof version === "number" && version > VERSION)
     throw bad(where, `is of version ${version}, and this Wardian knows only ${VERSION}; use a newer one`);
+  const validate = validator();
   if (!validate(value)) throw bad(where, describe(validate.errors![0]!));
   return value;
 }

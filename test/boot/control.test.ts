@@ -88,9 +88,9 @@ describe("a machine that runs Debian", () => {
     expect(seconds.cpu).toBeGreaterThan(0);
     expect(mips).toBeCloseTo(instructions / seconds.cpu / 1e6, 6);
     expect(peakMemoryBytes).toBeGreaterThan(64 << 20);
-    const { regions, regionsAlive, regionBytes, evictions, compiledInstructions, ...rest } = counters;
+    const { regions, regionsAlive, regionsRecalled, regionBytes, evictions, compiledInstructions, ...rest } = counters;
     // The interpreter has none.
-    const ofTheJit = [regions, regionsAlive, regionBytes, compiledInstructions];
+    const ofTheJit = [regions, regionsAlive, regionsRecalled, regionBytes, compiledInstructions];
     expect(ofTheJit.map((count) => count > 0)).toEqual(Array(4).fill(testEngine() !== "interpreter"));
     expect(compiledInstructions).toBeLessThan(instructions);
     expect(evictions).toBe(0);

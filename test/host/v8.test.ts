@@ -8,10 +8,11 @@ import { jitFlags } from "../../src/host/node/v8.ts";
 const HINTS = "--experimental-wasm-branch-hinting";
 const RELAXED = "--experimental-wasm-relaxed-simd";
 const CHECKS = "--no-wasm-stack-checks";
+const BUDGET = "--wasm-tiering-budget=80000000";
 
 test.each([
-  ["11.3.244.8-node.38", [HINTS, RELAXED, CHECKS]],
-  ["12.4.254.21-node.33", [HINTS, CHECKS]],
+  ["11.3.244.8-node.38", [HINTS, RELAXED, BUDGET, CHECKS]],
+  ["12.4.254.21-node.33", [HINTS, BUDGET, CHECKS]],
   ["13.6.233.17-node.53", [HINTS, CHECKS]],
   ["13.7.152.9", [CHECKS]],
   ["14.6.202.34-node.34", [CHECKS]],

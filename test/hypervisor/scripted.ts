@@ -46,6 +46,7 @@ const COUNTERS = {
   tlbFlushes: 1,
   regions: 1,
   regionsAlive: 1,
+  regionsRecalled: 0,
   regionBytes: 1,
   evictions: 1,
   busySeconds: 1,

@@ -116,7 +116,12 @@ async function listenForGdb(machine: Machine, port: number, wait: boolean): Prom
 
 function restoreOptions(flags: RunFlags, trace: OutputFile | undefined): RestoreOptions {
   const { engine } = flags;
-  return { ...(engine && { engine }), ...(trace && { trace: traceInto(trace) }), ...joined(flags) };
+  return { ...(engine && { engine }), ...keptCode(flags), ...(trace && { trace: traceInto(trace) }), ...joined(flags) };
+}
+
+/** By default the library and the environment decide. */
+function keptCode({ codeCache }: Pick<RunFlags, "codeCache">): Pick<MachineOptions, "codeCache"> {
+  return codeCache === false ? { codeCache } : {};
 }
 
 /** What the machine is joined to. */
@@ -184,6 +189,7 @@ export async function makeMachine(
     progress: (step) => progress.update(step),
     signal,
     ...(trace && { trace: traceInto(trace) }),
+    ...keptCode(flags),
     ...(flags.sshKey !== undefined && { sshKey: Buffer.from(await readSource(flags.sshKey, "ssh key")).toString() }),
     ...joined(flags),
     ...more,

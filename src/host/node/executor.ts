@@ -3,6 +3,7 @@
 import { parentPort } from "node:worker_threads";
 import { Executor } from "../../hypervisor/executor.ts";
 import type { Report, Request, Wire } from "../../hypervisor/protocol.ts";
+import { codeCacheIn } from "./code-cache-user.ts";
 import { openDisk } from "./disk.ts";
 import { fixedEntropy, systemEntropy } from "./entropy.ts";
 import { openNetwork } from "./network.ts";
@@ -29,6 +30,7 @@ if (port) {
     openNvram,
     openShare,
     openVsock,
+    codeCache: codeCacheIn,
     profiler: startProfiler,
     soon: (callback) => setImmediate(callback),
     later: (milliseconds, callback) => {
