@@ -7,6 +7,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { servedImages } from "../src/web/server/images.ts";
 import { folderAt, type Served, staticServer } from "../src/web/server/static.ts";
 import { BenchError } from "./errors.ts";
+import { processorMeter } from "./lines.ts";
 import { packageRoot } from "./paths.ts";
 
 const EXECUTABLE = "/usr/bin/chromium";
@@ -63,17 +64,29 @@ export async function openBench(files: ReadonlyMap<string, Served>): Promise<Ben
   };
 }
 
-/** Memory that all of a page's browser's renderers have for themselves, MB. */
-export async function rendererMegabytes(page: Page): Promise<number> {
+/** What a page's browser's renderers take, all of them. */
+export interface Meter {
+  /** Memory that they have for themselves, MB. */
+  megabytes(): number;
+  /** Processor seconds so far. */
+  seconds(): number;
+}
+
+export async function rendererMeter(page: Page): Promise<Meter> {
   const session = await page.context().browser()!.newBrowserCDPSession();
   const { processInfo } = (await session.send("SystemInfo.getProcessInfo")) as unknown as {
     processInfo: { type: string; id: number }[];
   };
-  let kilobytes = 0;
-  for (const { type, id } of processInfo) {
-    if (type !== "renderer") continue;
-    const rollup = readFileSync(`/proc/${id}/smaps_rollup`, "utf8");
-    for (const match of rollup.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB$/gm)) kilobytes += Number(match[1]);
-  }
-  return kilobytes / 1000;
+  const renderers = processInfo.flatMap(({ type, id }) => (type === "renderer" ? [id] : []));
+  return {
+    megabytes: () => {
+      let kilobytes = 0;
+      for (const id of renderers) {
+        const rollup = readFileSync(`/proc/${id}/smaps_rollup`, "utf8");
+        for (const match of rollup.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB$/gm)) kilobytes += Number(match[1]);
+      }
+      return kilobytes / 1000;
+    },
+    seconds: processorMeter(renderers),
+  };
 }

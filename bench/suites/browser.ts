@@ -13,15 +13,16 @@ import type { EngineName } from "../../src/core/engine.ts";
 import { provision } from "../../src/images/index.ts";
 import type { Served } from "../../src/web/server/static.ts";
 import { buildKernel } from "../build.ts";
-import { type Bench, openBench, rendererMegabytes } from "../chromium.ts";
+import { type Bench, type Meter, openBench, rendererMeter } from "../chromium.ts";
 import { BenchError } from "../errors.ts";
 import type { Kernel } from "../kernels.ts";
+import { type Line, outcomeOf, RESULT } from "../lines.ts";
 import { findWardian } from "../machines.ts";
 import { geometricMean, makeRow, type Row, summarize } from "../report.ts";
 import { PROGRAMS, v86Initramfs, v86Parts } from "../v86.ts";
 import { type KernelsOptions, type Outcome, ratiosOfAll, readOutcome } from "./kernels.ts";
 import { measureModules } from "./modules.ts";
-import { withKernels } from "./peers.ts";
+import { agree, withKernels } from "./peers.ts";
 import { startV86, v86Files } from "./v86.ts";
 
 export interface BrowserOptions extends KernelsOptions {
@@ -61,15 +62,22 @@ interface Guest {
   write(data: string): void;
 }
 
-/** Runs a command in a page's guest: what it wrote, and its seconds by the page's clock. */
-function command(page: Page, text: string): Promise<{ stdout: string; seconds: number }> {
-  return page.evaluate(async (text) => {
-    const { guest } = globalThis as unknown as { guest: Guest };
-    const began = performance.now();
-    guest.write(`${text}; echo do''ne\n`);
-    const stdout = await guest.expect(/\ndone\r?\n/);
-    return { stdout, seconds: (performance.now() - began) / 1000 };
-  }, text);
+const write = (page: Page, text: string): Promise<void> =>
+  page.evaluate((text) => (globalThis as unknown as { guest: Guest }).guest.write(text), `${text}\n`);
+const until = (page: Page, pattern: RegExp): Promise<string> =>
+  page.evaluate(
+    (source) => (globalThis as unknown as { guest: Guest }).guest.expect(new RegExp(source)),
+    pattern.source,
+  );
+
+/** Runs a kernel in a page's guest. */
+async function runKernel(page: Page, meter: Meter, machine: string, kernel: Kernel, repetitions: number) {
+  const start = meter.seconds();
+  await write(page, `${PROGRAMS}/${kernel.name}`);
+  const lines: Line[] = [];
+  for (let i = 0; i < repetitions; i++) lines.push({ text: await until(page, RESULT), cpu: meter.seconds() });
+  await until(page, /# $/);
+  return outcomeOf(machine, kernel, repetitions, start, lines);
 }
 
 /** A Debian in a page. */
@@ -102,28 +110,28 @@ async function measureDebian(
       const page = await bench.page(path);
       const began = performance.now();
       await start(page);
+      const meter = await rendererMeter(page);
       add(PROMPT, "s", name, (performance.now() - began) / 1000);
+      add(`${PROMPT}, the renderer`, "CPU s", name, meter.seconds());
       add("downloaded", "MB", name, (bench.sent() - before) / 1e6);
-      add("the renderer's memory", "MB", name, await rendererMegabytes(page));
-      for (const [program, text] of COMMANDS) add(program, "s", name, (await command(page, text)).seconds);
+      add("the renderer's memory", "MB", name, meter.megabytes());
+      for (const [program, text] of COMMANDS) {
+        const start = meter.seconds();
+        await write(page, `${text}; echo do''ne`);
+        await until(page, /\ndone\r?\n/);
+        add(program, "CPU s", name, meter.seconds() - start);
+        await until(page, /# $/);
+      }
       for (const kernel of kernels) {
         say(`${kernel.name} in a page, ${name}, ${round} of ${options.runs}`);
-        const { stdout, seconds } = await command(page, `${PROGRAMS}/${kernel.name}`);
-        const usage = { stdout, stderr: "", wall: seconds, cpu: Number.NaN, code: 0 };
-        const outcome = readOutcome(name, kernel.name, options.repetitions, usage);
-        agree(sums, kernel.name, outcome.checksum);
+        const outcome = await runKernel(page, meter, name, kernel, options.repetitions);
+        agree(sums, kernel.name, name, outcome);
         for (const measure of ["first", "steady"] as const)
-          add(`${kernel.name}, ${measure}`, "s", name, outcome[measure]);
+          add(`${kernel.name}, ${measure}`, "CPU s", name, outcome[measure]);
       }
     }
   }
   return [...rows].map(([name, { unit, runs }]) => makeRow({ suite: "browser", name, unit, better: "lower" }, runs));
-}
-
-function agree(sums: Map<string, string>, kernel: string, checksum: string): void {
-  const agreed = sums.get(kernel) ?? checksum;
-  if (agreed !== checksum) throw new BenchError(`${kernel} computes different things: ${agreed} and ${checksum}`);
-  sums.set(kernel, agreed);
 }
 
 /** @param initrd a URL, in place of the image's own */
@@ -215,7 +223,8 @@ async function againstNode(options: BrowserOptions, say: (what: string) => void)
         outcomes.node.push(await inNode(kernel, guest));
       }
       const sums = new Map<string, string>();
-      for (const { checksum } of [...outcomes.wardian, ...outcomes.node]) agree(sums, kernel.name, checksum);
+      for (const [machine, all] of Object.entries(outcomes))
+        for (const outcome of all) agree(sums, kernel.name, machine, outcome);
       for (const measure of ["first", "steady"] as const) {
         const times = new Map(Object.entries(outcomes).map(([name, all]) => [name, all.map((o) => o[measure])]));
         rows.push(makeRow({ suite: "browser", name: `${kernel.name}, ${measure}`, unit: "s", better: "lower" }, times));

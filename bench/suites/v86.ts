@@ -54,10 +54,12 @@ export function startV86(page: Page): Promise<void> {
     const expect = (pattern: RegExp) =>
       new Promise<string>((resolve) => {
         heard = () => {
-          if (!pattern.test(text)) return;
+          const match = pattern.exec(text);
+          if (!match) return;
           heard = () => {};
-          resolve(text);
-          text = "";
+          const end = match.index + match[0].length;
+          resolve(text.slice(0, end));
+          text = text.slice(end);
         };
         heard();
       });

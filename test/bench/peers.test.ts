@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildKernel } from "../../bench/build.ts";
 import { BenchError } from "../../bench/errors.ts";
 import { KERNELS } from "../../bench/kernels.ts";
+import { type Line, runLines } from "../../bench/lines.ts";
 import { readOutcome } from "../../bench/suites/kernels.ts";
 import { outcomesOf } from "../../bench/suites/peers.ts";
 import { runTool } from "../../src/oracle/command.ts";
@@ -32,19 +33,46 @@ describe("kernels as programs of Linux", () => {
 });
 
 describe("peers' output", () => {
-  const usage = { wall: 9, cpu: 1, stderr: "", code: 0 };
-  const lines = (sum: string, ...times: string[]) => times.map((time) => `${sum.repeat(16)} ${time}\r\n`).join("");
   const kernels = KERNELS.filter(({ name }) => name === "sha256" || name === "hash");
+  const result = (digit: string, cpu: number): Line => ({ text: `${digit.repeat(16)} 0000.250000`, cpu });
+  const program = (name: string, cpu: number): Line => ({ text: `program ${name}`, cpu });
+  const sha256 = [program("sha256", 3), result("1", 5), result("1", 5.5), result("1", 6.5)];
+  const hash = [program("hash", 7), result("2", 8), result("2", 8.25), result("2", 8.5)];
+  const bootAndEnd = (...lines: Line[]) => [{ text: "booting", cpu: 1 }, ...lines, { text: "halted", cpu: 9 }];
 
-  it("is read by program, with the kernel's own lines around", () => {
-    const stdout = `booting\r\nprogram sha256\r\n${lines("1", "0001.500000", "0000.250000", "0000.125000", "0000.250000")}program hash\r\n${lines("2", "0000.100000", "0000.050000", "0000.060000", "0000.070000")}[    9.1] reboot: System halted`;
-    const outcomes = outcomesOf("m", kernels, 4, { ...usage, stdout });
-    expect(outcomes.get("sha256")).toMatchObject({ checksum: "1".repeat(16), first: 1.5, steady: 0.25 });
-    expect(outcomes.get("hash")).toMatchObject({ checksum: "2".repeat(16), first: 0.1, steady: 0.06 });
+  it("is read by program: the first result, and the mean of the later ones", () => {
+    const outcomes = outcomesOf("m", kernels, 3, bootAndEnd(...sha256, ...hash));
+    expect(outcomes.get("sha256")).toEqual({ checksum: "1".repeat(16), first: 2, steady: 0.75 });
+    expect(outcomes.get("hash")).toEqual({ checksum: "2".repeat(16), first: 1, steady: 0.25 });
   });
 
-  it("is refused when a program has said nothing", () => {
-    const stdout = `program sha256\r\n${lines("1", "0001.500000", "0000.250000")}`;
-    expect(() => outcomesOf("m", kernels, 2, { ...usage, stdout })).toThrow(BenchError);
+  it("is refused when a program has said too little, nothing, or something else", () => {
+    expect(() => outcomesOf("m", kernels, 3, bootAndEnd(...sha256))).toThrow("hash gave 0 of 3 results on m");
+    const less = bootAndEnd(...sha256.slice(0, -1), ...hash);
+    expect(() => outcomesOf("m", kernels, 3, less)).toThrow("sha256 gave 2 of 3 results on m");
+    const other = bootAndEnd(...sha256, ...hash.slice(0, -1), result("3", 9));
+    expect(() => outcomesOf("m", kernels, 3, other)).toThrow("hash computes different things when repeated on m");
+  });
+});
+
+describe("a program's lines", () => {
+  const node = (code: string) => [process.execPath, "-e", code];
+
+  it("come with the processor time that it had taken by then", { timeout: 60_000 }, async () => {
+    const work = "let x = 1; for (let i = 0; i < 3e8; i++) x = (x * i) | 1;";
+    const lines = await runLines(node(`console.log("a"); ${work} console.log("b\\nc")`), 60);
+    expect(lines.map(({ text }) => text)).toEqual(["a", "b", "c"]);
+    // Node's own start is in it as well, and the loop takes any processor longer than that.
+    expect(lines[0]!.cpu).toBeGreaterThan(0);
+    expect(lines[1]!.cpu - lines[0]!.cpu).toBeGreaterThan(0.05);
+    expect(lines[2]!.cpu).toBeGreaterThanOrEqual(lines[1]!.cpu);
+  });
+
+  it("of one that fails or doesn't end are an error", { timeout: 60_000 }, async () => {
+    await expect(runLines(node('console.error("no room"); process.exit(3)'), 60)).rejects.toThrow(
+      "failed with code 3: no room",
+    );
+    await expect(runLines(node("setInterval(() => {}, 1000)"), 0.5)).rejects.toThrow("didn't end within 0.5 seconds");
+    await expect(runLines(["/nonexistent"], 1)).rejects.toThrow(BenchError);
   });
 });
