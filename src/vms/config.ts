@@ -8,6 +8,7 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv, type ErrorObject } from "ajv";
+import type { VsockOptions } from "../backends/vsock.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
 import { fileFailure, quote, VmError } from "./errors.ts";
@@ -34,6 +35,9 @@ export interface VmConfig {
   readonly engine?: EngineName;
   readonly disks?: readonly MachineDisk[];
   readonly network?: VmNetwork;
+  readonly vsock?: VsockOptions;
+  /** A size such as "256M". */
+  readonly balloon?: string;
   readonly seed?: string;
   readonly logs?: { readonly size?: string; readonly files?: number };
 }

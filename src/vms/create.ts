@@ -6,7 +6,7 @@ import { copyFile, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { EngineName } from "../core/engine.ts";
 import { createDisk } from "../host/node/disk-images.ts";
-import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
+import type { MachineDisk, MachineNetwork, MachineVsock } from "../hypervisor/protocol.ts";
 import { formatForward } from "../net/forward.ts";
 import { SCHEMA, VERSION, type VmConfig, type VmNetwork, writeConfig, writeSchema } from "./config.ts";
 import { fileFailure, quote, VmError } from "./errors.ts";
@@ -55,6 +55,9 @@ export interface CreateOptions {
   readonly disks?: readonly MachineDisk[];
   /** Default: one with an image that is a disk, else none. */
   readonly network?: MachineNetwork | "none";
+  readonly vsock?: MachineVsock;
+  /** Such as "256M". */
+  readonly balloon?: string;
   readonly seed: SeedOptions;
   readonly progress?: (progress: { step: string; done: number; total: number }) => void;
   readonly signal?: AbortSignal;
@@ -83,7 +86,7 @@ async function fill(
   image: SourceImage | undefined,
   options: CreateOptions,
 ): Promise<VmConfig> {
-  const { harts, engine, disks = [], network, signal } = options;
+  const { harts, engine, disks = [], network, vsock, balloon, signal } = options;
   const memory = options.memory ?? (image && `${image.memory}M`);
   const boot = await bootFiles(work, image, options);
   const disk = await makeDisk(join(work, DISK), image, options);
@@ -102,6 +105,8 @@ async function fill(
     ...(engine !== undefined && { engine }),
     disks: [disk, ...disks.map((more) => ({ ...more, path: pathInFolder(folder, more.path) }))],
     ...(joined !== "none" && { network: networkOf(folder, joined) }),
+    ...(vsock && { vsock: { ...vsock, path: pathInFolder(folder, vsock.path) } }),
+    ...(balloon !== undefined && { balloon }),
   };
 }
 

@@ -3,7 +3,7 @@
 import { isAbsolute, join, relative, resolve } from "node:path";
 import type { Forward } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
-import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
+import type { MachineDisk, MachineNetwork, MachineVsock } from "../hypervisor/protocol.ts";
 import { parseForward } from "../net/forward.ts";
 import type { VmConfig, VmNetwork } from "./config.ts";
 import { quote, VmError } from "./errors.ts";
@@ -23,6 +23,8 @@ export interface VmMachineOptions {
   readonly engine?: EngineName;
   readonly disks: readonly MachineDisk[];
   readonly network?: MachineNetwork;
+  readonly vsock?: MachineVsock;
+  readonly balloon?: string;
 }
 
 export const DEFAULTS = { memory: "512M", harts: 1, logs: { size: "1M", files: 4 } } as const;
@@ -33,6 +35,7 @@ const BUILT_IN = ["builtin", "none"];
 /** With absolute paths. @throws VmError */
 export function machineOptions(folder: string, config: VmConfig): VmMachineOptions {
   const at = (path: string) => resolve(folder, path);
+  const { vsock, balloon } = config;
   const { append, bios, engine, memory = DEFAULTS.memory, harts = DEFAULTS.harts, network, seed, disks = [] } = config;
   const files = Object.entries({
     kernel: config.kernel,
@@ -60,6 +63,8 @@ export function machineOptions(folder: string, config: VmConfig): VmMachineOptio
         : [{ path: join(folder, SEED_DISK), format: "raw" as const, readOnly: true, serial: "seed" }]),
     ],
     ...(network && { network: machineNetwork(folder, network) }),
+    ...(vsock && { vsock: { ...vsock, path: at(vsock.path) } }),
+    ...(balloon !== undefined && { balloon }),
   };
 }
 

@@ -51,6 +51,8 @@ const ALL: Required<VmConfig> = {
     deny: ["0.0.0.0/0"],
     capture: "net.pcapng",
   },
+  vsock: { path: "vsock.sock", cid: 5 },
+  balloon: "256M",
   seed: "seed",
   logs: { size: "64K", files: 2 },
 };
@@ -100,6 +102,8 @@ describe("one sentence, naming the field, for", () => {
     ["a path with a zero", { ...base, kernel: "a\0b" }, /at "kernel"/],
     ["a multicast address", { ...base, network: { kind: "user", mac: "53:54:00:12:34:56" } }, /at "network\.mac"/],
     ["a forward", { ...base, network: { kind: "user", forwards: ["22"] } }, /at "network\.forwards\.0"/],
+    ["a guest that is the host", { ...base, vsock: { path: "s", cid: 2 } }, /at "vsock\.cid": .* 3 to 4294967294/],
+    ["a balloon as a number", { ...base, balloon: 5 }, /at "balloon": it must be text|a size/],
     ["no kind of network", { ...base, network: {} }, /lacks the field "network\.kind"/],
     ["too many logs", { ...base, logs: { files: 1e9 } }, /at "logs\.files": .* 0 to 100/],
   ];

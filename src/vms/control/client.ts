@@ -53,6 +53,28 @@ export async function askStatus(vm: Vm, patience = PATIENCE): Promise<VmStatus> 
   return status;
 }
 
+/**
+ * Gives the memory balloon of a VM another size.
+ * @returns whether it has one
+ * @throws VmError
+ */
+export async function askBalloon(vm: Vm, bytes: number): Promise<boolean> {
+  let there: boolean | undefined;
+  await converse(
+    vm,
+    { type: "balloon", bytes },
+    { after: PATIENCE, error: silent(vm) },
+    {
+      report: (report) => {
+        if (report.type === "balloon") there = report.there;
+        return true;
+      },
+    },
+  );
+  if (there === undefined) throw silent(vm);
+  return there;
+}
+
 /** Ends a VM. @param asked called when the guest is waited for @returns how it ended */
 export async function askStop(
   vm: Vm,

@@ -33,6 +33,8 @@ export type Request = { readonly protocol: typeof PROTOCOL } & (
   /** Shows the console's last lines and what comes from now on, and types at it. */
   | { readonly type: "console"; readonly size?: ConsoleSize }
   | { readonly type: "exec"; readonly command: string }
+  /** The memory balloon is to have so many bytes. */
+  | { readonly type: "balloon"; readonly bytes: number }
   /** Ends the machine: asks the guest to power off, and pulls its plug after `timeout` ms, or at once. */
   | { readonly type: "stop"; readonly timeout: number; readonly force: boolean }
 );
@@ -45,6 +47,8 @@ export interface Resize {
 
 export type Report =
   | { readonly type: "status"; readonly status: VmStatus }
+  /** Whether there is a balloon, and it has its new size to reach. */
+  | { readonly type: "balloon"; readonly there: boolean }
   /** The command has ended. */
   | { readonly type: "exit"; readonly status: number }
   /** The guest was asked to power off, and is waited for. */
@@ -70,6 +74,8 @@ export interface VmStatus {
   readonly harts: number;
   readonly instructions: number;
   readonly cpuSeconds: number;
+  /** Of a VM with a memory balloon: bytes that it is to have, and that it has. */
+  readonly balloon?: { readonly target: number; readonly actual: number };
 }
 
 /** The other end doesn't speak this protocol. */
@@ -131,7 +137,7 @@ function parseMessage(payload: Uint8Array): Record<string, unknown> {
 /** @throws ProtocolError */
 export function decodeRequest({ channel, payload }: Frame): Request {
   const value = parseMessage(payload);
-  const { protocol, type, command, timeout, force, size } = value;
+  const { protocol, type, command, timeout, force, size, bytes } = value;
   if (channel !== MESSAGES) throw new ProtocolError("A request is expected first.");
   if (protocol !== PROTOCOL)
     throw new ProtocolError(
@@ -141,6 +147,7 @@ export function decodeRequest({ channel, payload }: Frame): Request {
     type === "status" ||
     (type === "console" && (size === undefined || isSize(size))) ||
     (type === "exec" && typeof command === "string") ||
+    (type === "balloon" && Number.isSafeInteger(bytes)) ||
     (type === "stop" && Number.isFinite(timeout) && (timeout as number) >= 0 && typeof force === "boolean");
   if (!known) throw new ProtocolError(`A request ${JSON.stringify(type)} is not known, or lacks something.`);
   return value as unknown as Request;

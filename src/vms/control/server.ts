@@ -118,6 +118,9 @@ async function answer(
       send({ type: "exit", status: await vm.exec(request.command, { stdout: sink(STDOUT), stderr: sink(STDERR) }) });
       break;
     }
+    case "balloon":
+      send({ type: "balloon", there: vm.setBalloon(request.bytes) });
+      break;
     case "stop": {
       const before = request.force ? undefined : () => send({ type: "asked" });
       const ending = await vm.stop(request, before);
