@@ -13,7 +13,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 test(
   "a balloon takes memory and gives it back, and what the guest doesn't use isn't in its snapshot",
   async () => {
-    const vm = await Machine.create({ image: "debian", memory: "256M", balloon: "16M", append: "quiet" });
+    const vm = await Machine.create({ image: "debian", memory: "384M", balloon: "16M", append: "quiet" });
     onTestFinished(() => vm.stop());
     const balloon = vm.balloon!;
     const exec = async (command: string) => {
@@ -34,19 +34,20 @@ test(
     expect(before.memory.total).toBe(total);
     expect(before.memory.minorFaults).toBeGreaterThan(0);
 
+    // While pages are reported, they aren't free.
+    await until(async () => (await free()) > 200 * MIB);
     const much = await free();
-    balloon.target = 64 * MIB;
-    await until(async () => (await balloon.size()) === 64 * MIB);
-    const little = await free();
-    expect(much - little).toBeGreaterThan(40 * MIB);
+    balloon.target = 80 * MIB;
+    await until(async () => (await balloon.size()) === 80 * MIB);
+    await until(async () => much - (await free()) > 40 * MIB);
+    expect(await free()).toBeLessThan(much - 40 * MIB);
     // Each answer is a new one.
-    expect(Math.abs((await stats()).memory.free! - little)).toBeLessThan(8 * MIB);
     const known = (await stats()).memory.minorFaults!;
     await exec("ls / >/dev/null");
     expect((await stats()).memory.minorFaults).toBeGreaterThan(known);
 
-    // Pages that were written to and are free: Linux reports them after two seconds, if there are enough side by side.
-    await exec("echo 3 >/sys/module/page_reporting/parameters/page_reporting_order");
+    // Pages that were written to and are free: Linux reports them after two seconds, those that no hart keeps for itself.
+    await exec("echo 1000000 >/proc/sys/vm/percpu_pagelist_high_fraction");
     await exec("for i in 1 2 3 4 5 6 7 8 9 10; do cat /bin/busybox; done >/tmp/noise");
     const full = await vm.snapshot();
     const { emptied } = await stats();
@@ -58,22 +59,23 @@ test(
     const copy = await Machine.restore(less);
     onTestFinished(() => copy.stop());
     await copy.start();
-    expect(copy.balloon!.target).toBe(64 * MIB);
-    expect(await copy.balloon!.stats({ timeout: PATIENCE })).toMatchObject({ target: 64 * MIB, actual: 64 * MIB });
+    expect(copy.balloon!.target).toBe(80 * MIB);
+    expect(await copy.balloon!.stats({ timeout: PATIENCE })).toMatchObject({ target: 80 * MIB, actual: 80 * MIB });
     copy.balloon!.target = 0;
     await until(async () => (await copy.balloon!.size()) === 0);
-    expect((await copy.exec("head -c 20971520 /dev/zero | sha256sum", { timeout: PATIENCE })).status).toBe(0);
+    expect((await copy.exec("head -c 4194304 /dev/zero | sha256sum", { timeout: PATIENCE })).status).toBe(0);
 
     // Rather than end a program, the guest takes some of it back.
-    const most = 64 * MIB + Math.floor(((await free()) - 16 * MIB) / 4096) * 4096;
+    const most = 80 * MIB + Math.floor(((await free()) - 16 * MIB) / 4096) * 4096;
     balloon.target = most;
-    await until(async () => (await balloon.size()) === most);
-    await exec("mount -o remount,size=80M /tmp; dd if=/dev/zero of=/tmp/zeros bs=1M count=48 2>/dev/null");
-    expect(await balloon.size()).toBeLessThan(most);
+    await until(async () => (await balloon.size()) > most - 32 * MIB);
+    const filled = await balloon.size();
+    await exec("mount -o remount,size=80M /tmp; dd if=/dev/zero of=/tmp/zeros bs=1M count=72 2>/dev/null");
+    expect(await balloon.size()).toBeLessThan(filled);
     balloon.target = 0;
     await until(async () => (await balloon.size()) === 0);
     expect(complaints(await exec("dmesg"))).toEqual([]);
-    for (const wrong of [-4096, 1000, 260 * MIB, Number.NaN])
+    for (const wrong of [-4096, 1000, 400 * MIB, Number.NaN])
       expect(() => {
         balloon.target = wrong;
       }).toThrow(/^A balloon [^\n]+\.$/);
