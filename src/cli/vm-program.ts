@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
-import type { MachineDisk } from "../hypervisor/protocol.ts";
+import type { MachineDisk, MachineVsock } from "../hypervisor/protocol.ts";
 import type { ConsoleName } from "../machine/cell.ts";
 import { describeFields } from "../vms/config.ts";
 import { type NewSize, parseCount, parseDiskSize, parseNewSize, parseText, parseTimeout } from "./options.ts";
@@ -34,6 +34,9 @@ export interface CreateFlags extends PlaceFlags {
   readonly console?: ConsoleName;
   readonly disk?: readonly MachineDisk[];
   readonly share?: readonly ShareOptions[];
+  readonly vsock?: MachineVsock;
+  /** Bytes, or true for 0. */
+  readonly balloon?: number | true;
   readonly net?: "none" | "user";
   readonly mac?: string;
   readonly forward?: Forward[];
@@ -189,7 +192,7 @@ export function vmCommands(
       ended(await actions.showVm(name, flags));
     });
 
-  add("set", "Change a VM's configuration; it holds from the next start.")
+  add("set", "Change a VM's configuration; all but the balloon's size holds from the next start.")
     .argument("<NAME>", NAME)
     .argument("[KEY VALUE...]", "fields of vm.json, such as: memory 2G network.forwards 2222:22,8080:80")
     .addOption(

@@ -43,6 +43,8 @@ export interface MachineBalloon {
    * itself before it would have to end programs for want of memory.
    */
   target: number;
+  /** Bytes that the balloon has now, as the guest last said. */
+  size(): Promise<number>;
   /**
    * Asks the guest how its memory is used.
    * @param options timeout in milliseconds

@@ -197,6 +197,9 @@ export class Executor {
         case "counters":
           this.#answer(vm, call, counted(vm));
           break;
+        case "balloon-size":
+          this.#answer(vm, call, vm.cell.balloon?.actual ?? 0);
+          break;
         case "balloon-stats":
           if (!vm.cell.balloon?.live)
             throw new Error(

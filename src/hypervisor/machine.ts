@@ -211,6 +211,7 @@ export class Machine {
         target = balloonPages(bytes, memory);
         if (machine.#state !== "ended") machine.#post({ type: "balloon", vm: machine.#vm, pages: target });
       },
+      size: async () => ((await machine.#call({ type: "balloon-size" })) as number) * BALLOON_PAGE,
       stats: async ({ timeout } = {}) => {
         const answer = machine.#call({ type: "balloon-stats" });
         return balloonStats((await machine.#timed(answer, timeout, "The guest's answer")) as BalloonReport);

@@ -90,6 +90,8 @@ export type Request =
   | { readonly type: "resize"; readonly vm: number; readonly columns: number; readonly rows: number }
   /** The memory balloon is to have so many pages of 4 KiB. */
   | { readonly type: "balloon"; readonly vm: number; readonly pages: number }
+  /** Pages that it has. */
+  | { readonly type: "balloon-size"; readonly vm: number; readonly call: number }
   /** Asks the guest how its memory is used. */
   | { readonly type: "balloon-stats"; readonly vm: number; readonly call: number }
   | { readonly type: "exec"; readonly vm: number; readonly call: number; readonly command: string }

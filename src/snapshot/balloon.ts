@@ -4,7 +4,7 @@ import type { BalloonAttachment } from "../machine/virtio.ts";
 import type { SnapshotHeader } from "./format.ts";
 
 /** The field of a balloon's transport that has its size. */
-const FIELD = "balloon.target";
+const FIELD = "device.balloon.target";
 
 export function savedBalloon({ devices }: SnapshotHeader): BalloonAttachment | undefined {
   for (const [name, state] of Object.entries(devices)) {

@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { ErrorObject, ValidateFunction } from "ajv";
 import type { ShareOptions } from "../backends/files.ts";
+import type { VsockOptions } from "../backends/vsock.ts";
 import type { EngineName } from "../core/engine.ts";
 import type { CellSpec, MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
 import { fileFailure, quote, VmError } from "./errors.ts";
@@ -40,6 +41,9 @@ export interface VmConfig {
   readonly disks?: readonly MachineDisk[];
   readonly network?: VmNetwork;
   readonly shares?: readonly ShareOptions[];
+  readonly vsock?: VsockOptions;
+  /** A size such as "256M". */
+  readonly balloon?: string;
   readonly seed?: string;
   readonly logs?: { readonly size?: string; readonly files?: number };
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { ShareOptions } from "../backends/files.ts";
 import type { EngineName } from "../core/engine.ts";
 import { createDisk, diskInfo, resizeDisk } from "../host/node/disk-images.ts";
-import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
+import type { MachineDisk, MachineNetwork, MachineVsock } from "../hypervisor/protocol.ts";
 import { formatForward } from "../net/forward.ts";
 import { SCHEMA, VERSION, type VmConfig, type VmConsole, type VmNetwork, writeConfig, writeSchema } from "./config.ts";
 import { fileFailure, quote, VmError } from "./errors.ts";
@@ -58,6 +58,9 @@ export interface CreateOptions {
   /** Default: one with an image that is a disk, else none. */
   readonly network?: MachineNetwork | "none";
   readonly shares?: readonly ShareOptions[];
+  readonly vsock?: MachineVsock;
+  /** Such as "256M". */
+  readonly balloon?: string;
   readonly seed: SeedOptions;
   readonly progress?: (progress: { step: string; done: number; total: number }) => void;
   readonly signal?: AbortSignal;
@@ -86,7 +89,7 @@ async function fill(
   image: SourceImage | undefined,
   options: CreateOptions,
 ): Promise<VmConfig> {
-  const { harts, engine, console, disks = [], network, shares = [], signal } = options;
+  const { harts, engine, console, disks = [], network, shares = [], vsock, balloon, signal } = options;
   const memory = options.memory ?? (image && `${image.memory}M`);
   const boot = await bootFiles(work, image, options);
   const disk = await makeDisk(join(work, DISK), image, options);
@@ -109,6 +112,8 @@ async function fill(
     ...(shares.length > 0 && {
       shares: shares.map((share) => ({ ...share, path: pathInFolder(folder, share.path) })),
     }),
+    ...(vsock && { vsock: { ...vsock, path: pathInFolder(folder, vsock.path) } }),
+    ...(balloon !== undefined && { balloon }),
   };
 }
 

@@ -4,7 +4,7 @@ import { isAbsolute, join, relative, resolve } from "node:path";
 import type { ShareOptions } from "../backends/files.ts";
 import type { Forward } from "../backends/link.ts";
 import type { EngineName } from "../core/engine.ts";
-import type { MachineDisk, MachineNetwork } from "../hypervisor/protocol.ts";
+import type { MachineDisk, MachineNetwork, MachineVsock } from "../hypervisor/protocol.ts";
 import { parseForward } from "../net/forward.ts";
 import type { VmConfig, VmConsole, VmNetwork } from "./config.ts";
 import { quote, VmError } from "./errors.ts";
@@ -26,6 +26,8 @@ export interface VmMachineOptions {
   readonly disks: readonly MachineDisk[];
   readonly network?: MachineNetwork;
   readonly shares: readonly ShareOptions[];
+  readonly vsock?: MachineVsock;
+  readonly balloon?: string;
 }
 
 export const DEFAULTS = { memory: "512M", harts: 1, logs: { size: "1M", files: 4 } } as const;
@@ -36,7 +38,7 @@ const BUILT_IN = ["builtin", "none"];
 /** With absolute paths. @throws VmError */
 export function machineOptions(folder: string, config: VmConfig): VmMachineOptions {
   const at = (path: string) => resolve(folder, path);
-  const { bios, engine, console, network, seed, disks = [], shares = [] } = config;
+  const { bios, engine, console, network, seed, vsock, balloon, disks = [], shares = [] } = config;
   const { memory = DEFAULTS.memory, harts = DEFAULTS.harts } = config;
   const append = console === "virtio" ? withTerminal(config.append) : config.append;
   const files = Object.entries({
@@ -67,6 +69,8 @@ export function machineOptions(folder: string, config: VmConfig): VmMachineOptio
     ],
     ...(network && { network: machineNetwork(folder, network) }),
     shares: shares.map((share) => ({ ...share, path: at(share.path) })),
+    ...(vsock && { vsock: { ...vsock, path: at(vsock.path) } }),
+    ...(balloon !== undefined && { balloon }),
   };
 }
 

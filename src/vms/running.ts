@@ -108,6 +108,7 @@ export class RunningVm {
 
   async status(): Promise<VmStatus> {
     const stats = await this.#machine.stats();
+    const { balloon } = this.#machine;
     const { memory, harts } = this.#options;
     return {
       pid: process.pid,
@@ -120,7 +121,17 @@ export class RunningVm {
       harts,
       instructions: stats.instructions,
       cpuSeconds: stats.seconds.cpu,
+      ...(balloon && { balloon: { target: balloon.target, actual: await balloon.size() } }),
     };
+  }
+
+  /** @returns whether it has a memory balloon, which is to have so many bytes @throws MachineError */
+  setBalloon(bytes: number): boolean {
+    const { balloon } = this.#machine;
+    if (!balloon) return false;
+    balloon.target = bytes;
+    this.#options.events.add(`the balloon is to have ${bytes / 2 ** 20} MiB`);
+    return true;
   }
 
   /** Shows the console's last lines and what comes. */

@@ -82,6 +82,14 @@ describe("one sentence for", () => {
       /none" can't be shared: it does not/,
     ],
     ["a folder that is a file", ["boot", "hello", "--share", `${IDLE}:tag`], /can't be shared: it is not a directory/],
+    [
+      "a vsock in no directory",
+      ["boot", "hello", "--vsock", join(dir, "none/s")],
+      /can't be made: its directory does not/,
+    ],
+    ["a vsock at a file", ["boot", "hello", "--vsock", IDLE], /can't be made: something else is there/],
+    ["a context ID of the host", ["boot", "hello", "--vsock", "s,cid=2"], /from 3 to 4294967294/],
+    ["a balloon that is too large", ["boot", "hello", "--balloon", "8G"], /larger than the guest's memory/],
     ["a folder without a tag", ["boot", "hello", "--share", dir], /must be DIR:TAG or DIR:TAG:ro/],
     ["a tag that is too long", ["boot", "hello", "--share", `${dir}:${"x".repeat(37)}`], /37 bytes, and at most 36/],
     [

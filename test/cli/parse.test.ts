@@ -1,7 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { EscapeKey } from "../../src/cli/escape.ts";
 import { CliError, describeError, guestStatus } from "../../src/cli/exit.ts";
-import { parseHarts, parseMemory, parsePattern, parseShare, parseTimeout } from "../../src/cli/options.ts";
+import {
+  parseBalloon,
+  parseHarts,
+  parseMemory,
+  parsePattern,
+  parseShare,
+  parseTimeout,
+  parseVsock,
+} from "../../src/cli/options.ts";
 import { type Actions, type BootFlags, runProgram } from "../../src/cli/program.ts";
 import { formatStep } from "../../src/cli/progress.ts";
 import { TerminalModes } from "../../src/host/node/terminal-modes.ts";
@@ -34,6 +42,15 @@ describe("values", () => {
     expect(parseShare("some/dir:tag")).toEqual({ path: "some/dir", tag: "tag" });
     expect(parseShare("/a:b/c:tag:ro")).toEqual({ path: "/a:b/c", tag: "tag", readOnly: true });
     for (const text of ["dir", ":tag", "dir:", "dir:ro", "dir::ro", ""]) expect(() => parseShare(text), text).toThrow();
+  });
+
+  test("sockets and balloons", () => {
+    expect(parseVsock("some/path")).toEqual({ path: "some/path" });
+    expect(parseVsock("a,,b,cid=77")).toEqual({ path: "a,b", cid: 77 });
+    for (const text of ["", ",cid=3", "a,cid=2", "a,cid=4294967295", "a,cid=x", "a,cid", "a,port=1"])
+      expect(() => parseVsock(text), text).toThrow();
+    expect([parseBalloon("0"), parseBalloon("0G"), parseBalloon("64")]).toEqual([0, 0, 64 * 2 ** 20]);
+    for (const text of ["", "-1", "1K", "much"]) expect(() => parseBalloon(text), text).toThrow();
   });
 
   test("harts, times and patterns", () => {

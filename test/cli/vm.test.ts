@@ -361,6 +361,33 @@ test("set changes what it should, says what is left to do, and loses nothing at 
   await good("stop", "--force", "settings");
 });
 
+test("a balloon is changed while its VM runs, and sockets lie where its folder is", async () => {
+  await create("soft", IDLE, "--balloon", "4M", "--vsock", join(VMS, "soft/vsock.sock,cid=9"));
+  const config = () => JSON.parse(readFileSync(join(VMS, "soft/vm.json"), "utf8"));
+  expect(config()).toMatchObject({ balloon: "4M", vsock: { path: join(VMS, "soft/vsock.sock"), cid: 9 } });
+  await good("set", "soft", "vsock.path", "own.sock");
+  await good("start", "soft");
+  expect(statSync(join(VMS, "soft/own.sock")).isSocket()).toBe(true);
+  expect((await vm(["set", "soft", "balloon", "8M"])).stderr).toBe("");
+  expect(config().balloon).toBe("8M");
+  expect(await look("soft")).toMatchObject({ status: { balloon: { target: 8 << 20, actual: 0 } } });
+  expect(await good("show", "soft")).toMatch(/^balloon: +0 MiB of 8 MiB$/m);
+  expect((await vm(["set", "soft", "balloon", "2M", "harts", "2"])).stderr).toBe(
+    "note: soft is running; harts will hold from its next start\n",
+  );
+  await refused(["set", "soft", "balloon", "32M"], /larger than the guest's memory of 16 MiB/);
+  await refused(["set", "soft", "balloon", "lots"], /at "balloon": it must be a size/);
+  expect(config().balloon).toBe("2M");
+  await good("stop", "--force", "soft");
+  expect(existsSync(join(VMS, "soft/own.sock"))).toBe(false);
+  await good("set", "soft", "--unset", "balloon");
+  await good("start", "soft");
+  expect((await vm(["set", "soft", "balloon", "8M"])).stderr).toBe(
+    "note: soft is running; balloon will hold from its next start\n",
+  );
+  await good("stop", "--force", "soft");
+});
+
 describe("one sentence for", () => {
   const broken = (name: string, text: string) => {
     mkdirSync(join(dir, name), { recursive: true });

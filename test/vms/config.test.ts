@@ -53,6 +53,8 @@ const ALL: Required<VmConfig> = {
     capture: "net.pcapng",
   },
   shares: [{ path: "../src", tag: "src", readOnly: true }],
+  vsock: { path: "vsock.sock", cid: 5 },
+  balloon: "256M",
   seed: "seed",
   logs: { size: "64K", files: 2 },
 };
@@ -102,6 +104,8 @@ describe("one sentence, naming the field, for", () => {
     ["a path with a zero", { ...base, kernel: "a\0b" }, /at "kernel"/],
     ["a multicast address", { ...base, network: { kind: "user", mac: "53:54:00:12:34:56" } }, /at "network\.mac"/],
     ["a forward", { ...base, network: { kind: "user", forwards: ["22"] } }, /at "network\.forwards\.0"/],
+    ["a guest that is the host", { ...base, vsock: { path: "s", cid: 2 } }, /at "vsock\.cid": .* 3 to 4294967294/],
+    ["a balloon as a number", { ...base, balloon: 5 }, /at "balloon": it must be text|a size/],
     ["no kind of network", { ...base, network: {} }, /lacks the field "network\.kind"/],
     ["a console", { ...base, console: "vga" }, /at "console": it must be one of "serial", "virtio", not "vga"/],
     ["a folder without a tag", { ...base, shares: [{ path: "a" }] }, /lacks the field "shares\.0\.tag"/],

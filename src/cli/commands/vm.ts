@@ -8,10 +8,10 @@ import { rootKeys } from "../../node/ssh-key.ts";
 import { Machine } from "../../node.ts";
 import { cloneVm } from "../../vms/clone.ts";
 import { readConfig, type VmConfig } from "../../vms/config.ts";
-import { askStatus } from "../../vms/control/client.ts";
+import { askBalloon, askStatus } from "../../vms/control/client.ts";
 import type { VmStatus } from "../../vms/control/protocol.ts";
 import { createVm, type SourceImage } from "../../vms/create.ts";
-import { editVm } from "../../vms/edit.ts";
+import { type Change, editVm } from "../../vms/edit.ts";
 import { VmError } from "../../vms/errors.ts";
 import { DEFAULTS } from "../../vms/machine-options.ts";
 import { removeVm } from "../../vms/remove.ts";
@@ -19,7 +19,7 @@ import { resizeVmDisk } from "../../vms/resize.ts";
 import { readKeys } from "../../vms/seed.ts";
 import { findVm, folderOf, listVms, type Vm, vmDirectory, vmHolder } from "../../vms/store.ts";
 import { CliError, OK } from "../exit.ts";
-import type { NewSize } from "../options.ts";
+import { type NewSize, parseBalloon } from "../options.ts";
 import { StepProgress } from "../progress.ts";
 import type { CreateFlags, PlaceFlags, ResizeFlags } from "../vm-program.ts";
 import { networkOf } from "./boot.ts";
@@ -29,6 +29,8 @@ import { formatBytes } from "./disk.ts";
 const DEFAULT_IMAGE = "debian";
 /** How long each VM may take to answer when all are listed, ms. */
 const PATIENCE = 2000;
+/** The field that can be changed while a VM runs. */
+const BALLOON = "balloon";
 
 export async function createNew(name: string, flags: CreateFlags, signal: AbortSignal): Promise<number> {
   const folder = folderOf(name, vmDirectory(flags.dir));
@@ -37,6 +39,7 @@ export async function createNew(name: string, flags: CreateFlags, signal: AbortS
   const { memory, disk, kernel, initrd, append, bios, dtb, nvramTemplate, harts, engine, diskSize, share } = flags;
   const { user, sshKey, hostname, packages, userData, metaData, networkConfig } = flags;
   const image = flags.image ?? (kernel === undefined && flags.flash === undefined ? DEFAULT_IMAGE : undefined);
+  const { vsock, balloon } = flags;
   const network = networkOf(flags);
   const given = { kernel, initrd, append, bios, dtb, nvramTemplate, harts, engine, diskSize, console: flags.console };
   const seed = { user, sshKey, hostname, packages, userData, metaData, networkConfig };
@@ -50,6 +53,8 @@ export async function createNew(name: string, flags: CreateFlags, signal: AbortS
       ...(share && { shares: share }),
       ...(memory !== undefined && { memory: formatMemory(memory) }),
       ...(disk && { disks: disk }),
+      ...(vsock && { vsock }),
+      ...(balloon !== undefined && { balloon: balloon === true ? "0" : formatMemory(balloon) }),
       ...(network && { network: withMac(network, flags.mac) }),
       seed: present(seed),
       progress: report,
@@ -127,10 +132,12 @@ export async function editFields(
     ...pairs.flatMap((key, i) => (i % 2 === 0 ? [{ key, value: pairs[i + 1]! }] : [])),
     ...unset.map((key) => ({ key, value: undefined })),
   ];
+  const now = vmHolder(vm) && (await inflate(vm, changes));
   await editVm(vm, changes);
-  if (vmHolder(vm))
+  const later = changes.filter(({ key }) => key !== now);
+  if (vmHolder(vm) && later.length > 0)
     process.stderr.write(
-      `note: ${name} is running; ${changes.map(({ key }) => key).join(", ")} will hold from its next start\n`,
+      `note: ${name} is running; ${later.map(({ key }) => key).join(", ")} will hold from its next start\n`,
     );
   return OK;
 }
@@ -140,6 +147,14 @@ export async function resizeOne(name: string, size: NewSize, flags: ResizeFlags)
   const bytes = await resizeVmDisk(findVm(name, vmDirectory(dir)), { disk, size, shrink });
   process.stdout.write(`disk ${disk} of ${name} has ${formatBytes(bytes)}\n`);
   return OK;
+}
+
+/** Changes the balloon of a VM that runs. @returns what holds at once, and needn't wait for the next start */
+async function inflate(vm: Vm, changes: readonly Change[]): Promise<string | undefined> {
+  const value = changes.findLast(({ key }) => key === BALLOON)?.value;
+  // What is no size is told when the configuration is changed.
+  if (value === undefined || !/^\d{1,12}[KMGT]?$/i.test(value)) return undefined;
+  return (await askBalloon(vm, parseBalloon(value))) ? BALLOON : undefined;
 }
 
 export async function cloneFolder(
@@ -273,11 +288,17 @@ function formatInfo({ name, folder, state, config, status }: VmInfo, now: number
     lines.push(["uptime", formatDuration(uptime(status, now))]);
     lines.push(["resident", `${Math.round(status.resident / 2 ** 20)} MiB`]);
     lines.push(["cpu", `${status.cpuSeconds.toFixed(1)} s`]);
+    if (status.balloon) {
+      const [target, actual] = [status.balloon.target, status.balloon.actual].map((bytes) =>
+        Math.round(bytes / 2 ** 20),
+      );
+      lines.push(["balloon", `${actual} MiB of ${target} MiB`]);
+    }
     lines.push(["agent", status.agent ? "answers" : "hasn't answered"]);
     lines.push(["watchers", String(status.watchers)]);
   }
   const { $schema: _, version: __, ...fields } = { memory: DEFAULTS.memory, harts: DEFAULTS.harts, ...config };
-  for (const [key, value] of Object.entries(fields))
+  for (const [key, value] of Object.entries(fields).filter(([key]) => key !== BALLOON || !status?.balloon))
     lines.push([key, typeof value === "string" ? value : JSON.stringify(value)]);
   const width = Math.max(...lines.map(([key]) => key.length)) + 1;
   return lines.map(([key, value]) => `${`${key}:`.padEnd(width)} ${value}\n`).join("");

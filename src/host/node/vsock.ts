@@ -1,7 +1,8 @@
 /** Ports of a guest as Unix sockets of this host, by Firecracker's convention: see VsockOptions. */
 
-import { chmodSync, lstatSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, rmSync, statSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname, resolve } from "node:path";
 import type { Vsock, VsockHandler, VsockOptions, VsockStream } from "../../backends/vsock.ts";
 
 /** There can be no socket where it was asked for; `message` is one sentence. */
@@ -32,13 +33,19 @@ export async function openVsock({ path }: VsockOptions): Promise<Vsock> {
 
 /** Removes a socket whose process is gone. @throws VsockError when anything else is there */
 async function makeRoom(path: string): Promise<void> {
+  // Listening would call it a lack of permission.
+  if (!statSync(dirname(resolve(path)), { throwIfNoEntry: false })?.isDirectory())
+    throw fail(path, "its directory does not exist");
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
   if (!found.isSocket()) throw fail(path, "something else is there; choose another path, or remove it");
-  const code = await new Promise<string | undefined>((resolve) => {
+  const code = await new Promise<string | undefined>((answer) => {
     const socket = connect(path);
-    socket.once("connect", () => resolve(undefined)).once("error", (error) => resolve(codeOf(error)));
-    socket.once("close", () => socket.destroy()).once("connect", () => socket.destroy());
+    socket.once("error", (error) => answer(codeOf(error)));
+    socket.once("connect", () => {
+      socket.destroy();
+      answer(undefined);
+    });
   });
   if (code !== REFUSED)
     throw fail(path, code === undefined ? "another process listens there; choose another path" : reason(code));
@@ -64,13 +71,13 @@ class NodeVsock implements Vsock {
 
   /** @throws VsockError */
   listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise((done, reject) => {
       this.#server.once("error", (error) => reject(fail(this.#path, reason(codeOf(error)))));
       this.#server.listen(this.#path, () => {
         this.#server.on("error", () => {}); // of a connection that was gone before it was accepted
         try {
           chmodSync(this.#path, 0o600);
-          resolve();
+          done();
         } catch (error) {
           this.#server.close();
           reject(fail(this.#path, reason(codeOf(error))));
@@ -87,7 +94,7 @@ class NodeVsock implements Vsock {
 
   async close(): Promise<void> {
     this.onConnect = undefined;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = new Promise<void>((done) => this.#server.close(() => done()));
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
@@ -171,8 +178,6 @@ class NodeVsock implements Vsock {
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "permission is denied",
   EADDRINUSE: "something is there already; choose another path",
-  ENOENT: "its directory does not exist",
-  ENOTDIR: "a part of its path is not a directory",
   EPERM: "permission is denied",
   EROFS: "the file system is read-only",
 };

@@ -73,6 +73,28 @@ export async function askResize(vm: Vm, disk: number, size: number): Promise<voi
   if (!done) throw silent(vm);
 }
 
+/**
+ * Gives the memory balloon of a VM another size.
+ * @returns whether it has one
+ * @throws VmError
+ */
+export async function askBalloon(vm: Vm, bytes: number): Promise<boolean> {
+  let there: boolean | undefined;
+  await converse(
+    vm,
+    { type: "balloon", bytes },
+    { after: PATIENCE, error: silent(vm) },
+    {
+      report: (report) => {
+        if (report.type === "balloon") there = report.there;
+        return true;
+      },
+    },
+  );
+  if (there === undefined) throw silent(vm);
+  return there;
+}
+
 /** Ends a VM. @param asked called when the guest is waited for @returns how it ended */
 export async function askStop(
   vm: Vm,

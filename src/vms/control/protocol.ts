@@ -35,6 +35,8 @@ export type Request = { readonly protocol: typeof PROTOCOL } & (
   | { readonly type: "exec"; readonly command: string }
   /** Makes a disk larger, by its number from 0; bytes. */
   | { readonly type: "resize-disk"; readonly disk: number; readonly size: number }
+  /** The memory balloon is to have so many bytes. */
+  | { readonly type: "balloon"; readonly bytes: number }
   /** Ends the machine: asks the guest to power off, and pulls its plug after `timeout` ms, or at once. */
   | { readonly type: "stop"; readonly timeout: number; readonly force: boolean }
 );
@@ -47,6 +49,8 @@ export interface Resize {
 
 export type Report =
   | { readonly type: "status"; readonly status: VmStatus }
+  /** Whether there is a balloon, and it has its new size to reach. */
+  | { readonly type: "balloon"; readonly there: boolean }
   /** The command has ended. */
   | { readonly type: "exit"; readonly status: number }
   /** The disk has the size. */
@@ -74,6 +78,8 @@ export interface VmStatus {
   readonly harts: number;
   readonly instructions: number;
   readonly cpuSeconds: number;
+  /** Of a VM with a memory balloon: bytes that it is to have, and that it has. */
+  readonly balloon?: { readonly target: number; readonly actual: number };
 }
 
 /** The other end doesn't speak this protocol. */
@@ -135,7 +141,7 @@ function parseMessage(payload: Uint8Array): Record<string, unknown> {
 /** @throws ProtocolError */
 export function decodeRequest({ channel, payload }: Frame): Request {
   const value = parseMessage(payload);
-  const { protocol, type, command, timeout, force, size, disk } = value;
+  const { protocol, type, command, timeout, force, size, disk, bytes } = value;
   if (channel !== MESSAGES) throw new ProtocolError("A request is expected first.");
   if (protocol !== PROTOCOL)
     throw new ProtocolError(
@@ -146,6 +152,7 @@ export function decodeRequest({ channel, payload }: Frame): Request {
     (type === "console" && (size === undefined || isSize(size))) ||
     (type === "exec" && typeof command === "string") ||
     (type === "resize-disk" && [disk, size].every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) ||
+    (type === "balloon" && Number.isSafeInteger(bytes)) ||
     (type === "stop" && Number.isFinite(timeout) && (timeout as number) >= 0 && typeof force === "boolean");
   if (!known) throw new ProtocolError(`A request ${JSON.stringify(type)} is not known, or lacks something.`);
   return value as unknown as Request;

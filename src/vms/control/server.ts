@@ -122,6 +122,9 @@ async function answer(
       await vm.resizeDisk(request.disk, request.size);
       send({ type: "resized" });
       break;
+    case "balloon":
+      send({ type: "balloon", there: vm.setBalloon(request.bytes) });
+      break;
     case "stop": {
       const before = request.force ? undefined : () => send({ type: "asked" });
       const ending = await vm.stop(request, before);
