@@ -1,12 +1,25 @@
 /** A VM that is a copy of an image: its disk, at the size that was asked for, and what it is joined to. */
 
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDisk } from "../../src/host/node/disk.ts";
 import { createDisk, diskInfo } from "../../src/host/node/disk-images.ts";
-import { readConfig } from "../../src/vms/config.ts";
+import { cloneVm } from "../../src/vms/clone.ts";
+import { readConfig, writeConfig } from "../../src/vms/config.ts";
 import { type CreateOptions, createVm, type SourceImage } from "../../src/vms/create.ts";
 import { content, done } from "../disk/qemu.ts";
 
@@ -67,6 +80,25 @@ test("folders are seen from the VM's, and firmware of its own boots what is on t
   expect(config).not.toHaveProperty("kernel");
   expect(config).not.toHaveProperty("append");
   expect(readFileSync(join(dir, "joined/nvram.fd"), "utf8")).toBe("kernel");
+});
+
+test("a clone has the folders in the VM's own, and leads to the others", async () => {
+  await create("first");
+  const folder = realpathSync(join(dir, "first"));
+  mkdirSync(join(folder, "shared/deep"), { recursive: true });
+  writeFileSync(join(folder, "shared/deep/file"), "here");
+  symlinkSync("deep/file", join(folder, "shared/link"));
+  const shares = [
+    { path: "shared", tag: "in" },
+    { path: "../out", tag: "out" },
+  ];
+  writeConfig(folder, { ...(await readConfig(folder)), shares });
+  mkdirSync(join(dir, "clones"));
+  await cloneVm({ name: "first", folder }, join(dir, "clones/second"), { full: true });
+  const config = await readConfig(join(dir, "clones/second"));
+  expect(config.shares).toEqual([shares[0], { path: "../../out", tag: "out" }]);
+  expect(readFileSync(join(dir, "clones/second/shared/link"), "utf8")).toBe("here");
+  expect(readlinkSync(join(dir, "clones/second/shared/link"))).toBe("deep/file");
 });
 
 test("an installer has a network unless it is to have none", async () => {
