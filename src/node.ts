@@ -48,7 +48,7 @@ import { type BootOptions, planBoot } from "./machine/boot.ts";
 import { CONSOLES, type ConsoleName } from "./machine/cell.ts";
 import { diskBuilder } from "./node/builder.ts";
 import { baseOf, createOver } from "./node/persist.ts";
-import { rootKeys } from "./node/ssh-key.ts";
+import { rootKeyFiles, rootKeys } from "./node/ssh-key.ts";
 import { savedBalloon } from "./snapshot/balloon.ts";
 import { decodeSnapshot, SnapshotError } from "./snapshot/format.ts";
 
@@ -96,6 +96,7 @@ export {
   type Provisioned,
   type ProvisionedDisk,
   type ProvisionedElf,
+  type ProvisionedInstaller,
   type ProvisionedLinux,
   type ProvisionOptions,
   removeImage,
@@ -142,7 +143,7 @@ export interface MachineOptions {
   readonly console?: ConsoleName;
   /** Disks, in the guest's order; it finds the first as /dev/vda. */
   readonly disks?: readonly MachineDisk[];
-  /** Default: "none"; of an image that is a disk, a user-mode network. */
+  /** Default: "none"; of an image that is a disk or an installer, a user-mode network. */
   readonly network?: MachineNetwork | "none";
   /** Directories of this host; the guest mounts each by its tag, as a file system of the type virtiofs. */
   readonly shares?: readonly ShareOptions[];
@@ -279,7 +280,7 @@ function joined({
   return { disks, shares, ...link, ...(vsock && { vsock }), ...(nvram !== undefined && { nvram }) };
 }
 
-type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb" | "flash">;
+type Sources = Pick<BootOptions, "bios" | "kernel" | "initrd" | "append" | "dtb" | "flash" | "firmwareFiles">;
 
 /** Everything that is loaded, from the image and from what was named beside it. */
 async function sources(options: MachineOptions): Promise<{
@@ -305,12 +306,13 @@ async function sources(options: MachineOptions): Promise<{
       ...(initrd === undefined ? {} : { initrd: await readSource(initrd, "initrd") }),
       ...joinAppend(image.append, terminal, options.append),
       ...(await flashSources(options, named)),
+      ...(options.sshKey !== undefined && { firmwareFiles: rootKeyFiles(options.sshKey) }),
       ...(options.dtb === undefined ? {} : { dtb: await readSource(options.dtb, "device tree") }),
     },
     ...(image.memory === undefined ? {} : { memory: image.memory }),
     attached: {
       disks: [...(image.disk ? [image.disk] : []), ...(options.disks ?? [])],
-      network: options.network ?? (image.disk ? { kind: "user" } : "none"),
+      network: options.network ?? (image.disk || image.networked ? { kind: "user" } : "none"),
       ...(options.nvram === undefined ? {} : { nvram: options.nvram }),
       shares: options.shares ?? [],
       ...(options.vsock && { vsock: options.vsock }),
@@ -344,6 +346,8 @@ interface ImageSources {
   firmware?: ProvisionedFirmware;
   bios?: "none";
   disk?: MachineDisk;
+  /** It is of no use without a network. */
+  networked?: true;
   kernel?: FileSource;
   initrd?: FileSource;
   append?: string;
@@ -373,6 +377,7 @@ async function imageSources(options: MachineOptions): Promise<ImageSources> {
   if (provisioned.kind === "firmware") return { firmware: provisioned, memory };
   const { kernel, initrd, append } = provisioned;
   if (provisioned.kind === "linux") return { kernel, initrd, append, memory };
+  if (provisioned.kind === "installer") return { kernel, initrd, append, memory, networked: true };
   const disk: MachineDisk =
     persist === undefined
       ? { path: provisioned.disk, format: "qcow2", temporary: true }

@@ -238,8 +238,8 @@ function machineOptions(): Option[] {
     new Option("--deterministic", "count time in instructions: the same inputs give the same run"),
     text("--mirror <URI>", "Debian mirror to make the image from, in place of the one that apt uses"),
     text(
-      "--flash <FILE>",
-      "firmware in the machine's flash, such as EDK2's code; it starts first, or next after --bios FILE",
+      "--flash <WHAT>",
+      "firmware in the machine's flash, edk2 or a file; it starts first, or next after --bios FILE, and boots the disks",
     ),
     text("--nvram-template <FILE>", "what --nvram holds when it is made, such as EDK2's variables; blank by default"),
     text("--ssh-key <FILE>", "a public key with which root may come in by ssh, on a new disk of an image"),

@@ -9,6 +9,7 @@ export {
   type ProvisionedDisk,
   type ProvisionedElf,
   type ProvisionedFirmware,
+  type ProvisionedInstaller,
   type ProvisionedLinux,
   type ProvisionOptions,
   provision,

@@ -59,6 +59,21 @@ export interface FirmwareRecipe {
   memory: number;
 }
 
+/** Debian's installer, from one of its packages. */
+export interface InstallerRecipe {
+  kind: "installer";
+  description: string;
+  suite: string;
+  architecture: string;
+  package: string;
+  /** Our own files for its root, a directory beside the manifest. */
+  files: string;
+  /** The kernel's command line. */
+  append: string;
+  /** Guest RAM when nothing else is said, MiB. */
+  memory: number;
+}
+
 /** A bare-metal program that starts in M-mode without firmware. */
 export interface ElfRecipe {
   kind: "elf";
@@ -70,7 +85,7 @@ export interface ElfRecipe {
 }
 
 /** How one image is made. */
-export type Recipe = DebianRecipe | DiskRecipe | FirmwareRecipe | ElfRecipe;
+export type Recipe = DebianRecipe | DiskRecipe | FirmwareRecipe | InstallerRecipe | ElfRecipe;
 /** All images by name. */
 export type Manifest = ReadonlyMap<string, Recipe>;
 
@@ -105,7 +120,7 @@ function parseRecipe(name: string, value: unknown): Recipe {
   const fields = new Fields(name, value);
   const description = fields.text("description", /^[^\n]+$/);
   const memory = fields.mebibytes("memory", MAX_MEMORY);
-  const kind = fields.text("kind", /^(debian|disk|firmware|elf)$/);
+  const kind = fields.text("kind", /^(debian|disk|firmware|installer|elf)$/);
   let recipe: Recipe;
   if (kind === "elf") {
     recipe = { kind, description, memory, file: fields.text("file", FILE) };
@@ -119,6 +134,17 @@ function parseRecipe(name: string, value: unknown): Recipe {
       package: fields.text("package", PACKAGE),
       code: fields.text("code", PLAIN),
       variables: fields.text("variables", PLAIN),
+    };
+  } else if (kind === "installer") {
+    recipe = {
+      kind,
+      description,
+      memory,
+      suite: fields.text("suite", WORD),
+      architecture: fields.text("architecture", WORD),
+      package: fields.text("package", PACKAGE),
+      files: fields.text("files", FILE),
+      append: fields.text("append", /^[\x20-\x7e]*$/),
     };
   } else if (kind === "disk") {
     recipe = {

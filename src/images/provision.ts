@@ -8,11 +8,15 @@ import { diskDigest, diskIdentity, makeDisk, planDisk, readDiskParts } from "./d
 import { fileError, ImageError } from "./errors.ts";
 import { buildFirmware, FIRMWARE_FILES, FIRMWARE_FORMAT, planFirmware } from "./firmware.ts";
 import { type InitFile, readInitFiles } from "./initramfs.ts";
+import { buildInstaller, INSTALLER_FILES, INSTALLER_FORMAT, planInstaller } from "./installer.ts";
 import {
   type DebianRecipe,
   type DiskRecipe,
+  type ElfRecipe,
   type FirmwareRecipe,
   findRecipe,
+  type InstallerRecipe,
+  type Recipe,
   readManifest,
   romsDirectory,
 } from "./manifest.ts";
@@ -78,6 +82,11 @@ export interface ProvisionedFirmware {
   variables: string;
 }
 
+/** Debian's installer: a kernel and an initrd that make a system on a disk, from a network. */
+export interface ProvisionedInstaller extends Omit<ProvisionedLinux, "kind" | "firmware"> {
+  kind: "installer";
+}
+
 /** A bare-metal program that starts in M-mode. */
 export interface ProvisionedElf {
   kind: "elf";
@@ -87,13 +96,18 @@ export interface ProvisionedElf {
 }
 
 /** What `provision` gives: paths on this host and how to boot them. */
-export type Provisioned = ProvisionedLinux | ProvisionedDisk | ProvisionedFirmware | ProvisionedElf;
+export type Provisioned =
+  | ProvisionedLinux
+  | ProvisionedDisk
+  | ProvisionedFirmware
+  | ProvisionedInstaller
+  | ProvisionedElf;
 
 /** One image that there is a recipe for. */
 export interface ImageInfo {
   name: string;
   description: string;
-  kind: "debian" | "disk" | "firmware" | "elf";
+  kind: Recipe["kind"];
   /** Is it here, so that it boots without a network? */
   ready: boolean;
   version?: string;
@@ -172,14 +186,18 @@ async function prepare(name: string, options: ProvisionOptions, renew: boolean):
     const paths = { code: file(code), variables: file(variables) };
     return { kind: "firmware", name, version: image.version, memory: recipe.memory, ...paths };
   }
+  const { version } = image;
+  const { memory, append } = recipe;
+  const linux = { name, version, memory, append };
+  if (recipe.kind === "installer") {
+    const { kernel, initrd } = INSTALLER_FILES;
+    return { kind: "installer", ...linux, kernel: file(kernel), initrd: file(initrd) };
+  }
   return {
     kind: "linux",
-    name,
-    version: image.version,
-    memory: recipe.memory,
+    ...linux,
     kernel: file(FILES.kernel),
     initrd: file(FILES.initrd),
-    append: recipe.append,
     firmware: { dynamic: file(FILES.dynamic), jump: file(FILES.jump) },
   };
 }
@@ -232,7 +250,7 @@ interface Plan {
 
 async function makerOf(
   roms: string,
-  recipe: DebianRecipe | DiskRecipe | FirmwareRecipe,
+  recipe: Exclude<Recipe, ElfRecipe>,
   options: ProvisionOptions,
   debian: DebianOptions,
 ): Promise<Maker> {
@@ -241,6 +259,8 @@ async function makerOf(
       return diskMaker(roms, recipe, options, debian);
     case "firmware":
       return firmwareMaker(recipe, debian);
+    case "installer":
+      return installerMaker(roms, recipe, debian);
     default:
       return debianMaker(roms, recipe, debian);
   }
@@ -256,6 +276,25 @@ function firmwareMaker(recipe: FirmwareRecipe, debian: DebianOptions): Maker {
         version: plan.candidate.version,
         packages: versions([plan.candidate]),
         build: (output) => buildFirmware(recipe, plan, output, debian),
+      };
+    },
+  };
+}
+
+async function installerMaker(roms: string, recipe: InstallerRecipe, debian: DebianOptions): Promise<Maker> {
+  const files = await readInitFiles(join(roms, recipe.files)).catch((error: unknown) => {
+    throw fileError(error, "read the installer's files");
+  });
+  const { suite, architecture, package: name } = recipe;
+  const made = JSON.stringify([INSTALLER_FORMAT, suite, architecture, name]);
+  return {
+    key: digest([made, ...files.flatMap(({ path, data }) => [path, data])]),
+    async plan(directory) {
+      const plan = await planInstaller(recipe, directory, debian);
+      return {
+        version: plan.candidate.version,
+        packages: versions([plan.candidate]),
+        build: (output) => buildInstaller(plan, output, files, debian),
       };
     },
   };

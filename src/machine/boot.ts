@@ -32,6 +32,8 @@ export interface BootOptions {
    * initrd and command line are handed to it by fw_cfg.
    */
   flash?: FlashContents;
+  /** More for firmware in flash and what it boots to find by fw_cfg, by their names there. */
+  firmwareFiles?: ReadonlyMap<string, Uint8Array>;
   /** A flattened device tree to use instead of the machine's own. */
   dtb?: Uint8Array;
   /** Bytes of RAM. */
@@ -56,6 +58,7 @@ export interface FirmwareItems {
   readonly kernel?: Uint8Array;
   readonly initrd?: Uint8Array;
   readonly append?: string;
+  readonly files?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** Bytes to put in RAM. */
@@ -180,14 +183,19 @@ function planFlash(options: BootOptions, flash: FlashContents): BootPlan {
     bios === "builtin"
       ? new Uint8Array()
       : resetVector({ entry: firmware?.entry ?? entry, dtb: tree, next: firmware ? entry : 0n });
-  const { kernel, initrd, append } = options;
+  const { kernel, initrd, append, firmwareFiles: files } = options;
   return {
     loads,
     rom,
     harts: startOf(options, entry, tree),
     dtb: { address, bytes: draft },
     flash,
-    firmwareItems: { ...(kernel && { kernel }), ...(initrd && { initrd }), ...(append !== undefined && { append }) },
+    firmwareItems: {
+      ...(kernel && { kernel }),
+      ...(initrd && { initrd }),
+      ...(append !== undefined && { append }),
+      ...(files && { files }),
+    },
   };
 }
 

@@ -34,6 +34,8 @@ export interface SourceImage {
   readonly nvramTemplate?: string;
   /** Path of a qcow2 image that stands on no other. */
   readonly disk?: string;
+  /** It is of no use without a network; a disk has one anyway. */
+  readonly networked?: boolean;
 }
 
 /** Paths are the user's, seen from the working directory. */
@@ -55,7 +57,7 @@ export interface CreateOptions {
   readonly console?: VmConsole;
   /** More disks, which stay where they are. */
   readonly disks?: readonly MachineDisk[];
-  /** Default: one with an image that is a disk, else none. */
+  /** Default: one with an image that is a disk or needs one, else none. */
   readonly network?: MachineNetwork | "none";
   readonly shares?: readonly ShareOptions[];
   readonly vsock?: MachineVsock;
@@ -96,7 +98,8 @@ async function fill(
   signal?.throwIfAborted();
   const { nvramTemplate = image?.nvramTemplate } = options;
   if (nvramTemplate !== undefined) await copy(nvramTemplate, join(work, NVRAM), "NVRAM template");
-  const joined = network ?? (image?.disk !== undefined ? ({ kind: "user" } as const) : "none");
+  const networked = image?.disk !== undefined || image?.networked === true;
+  const joined = network ?? (networked ? ({ kind: "user" } as const) : "none");
   return {
     $schema: `./${SCHEMA}`,
     version: VERSION,

@@ -90,6 +90,7 @@ describe("record and replay", () => {
     { kind: "port", device: 1, port: 2, bytes: text("yy") },
     { kind: "port-credit", device: 1, port: 2, count: 70_000 },
     { kind: "port-open", device: 1, port: 3, open: true },
+    { kind: "disk-size", device: 9, size: 2 ** 41 },
     { kind: "entropy", device: 2, bytes: new Uint8Array(300).fill(7) },
     { kind: "disk", device: 3, request: 9, error: 5, bytes: new Uint8Array(0) },
     { kind: "packet", device: 4, bytes: new Uint8Array(2000).fill(8) },

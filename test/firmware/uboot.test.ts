@@ -1,6 +1,9 @@
 /** U-Boot, Debian's build for QEMU's board, unmodified: in M-mode, and in S-mode above either SBI. */
 
-import { existsSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { provision } from "../../src/images/index.ts";
 import { Machine, type MachineOptions } from "../../src/node.ts";
@@ -50,4 +53,63 @@ test.each(WAYS)(
     }
   },
   120_000,
+);
+
+/** A disk with a GPT, whose second partition is an ext4 with Debian's kernel, and says that it is to be booted from. */
+function bootDisk(folder: string, kernel: string, initrd: string): string {
+  const root = join(folder, "root");
+  mkdirSync(join(root, "boot/extlinux"), { recursive: true });
+  copyFileSync(kernel, join(root, "boot/vmlinux"));
+  copyFileSync(initrd, join(root, "boot/initrd.img"));
+  writeFileSync(
+    join(root, "boot/extlinux/extlinux.conf"),
+    [
+      "default debian",
+      "timeout 1",
+      "label debian",
+      "  linux /boot/vmlinux",
+      "  initrd /boot/initrd.img",
+      "  append console=ttyS0 from=extlinux",
+      "",
+    ].join("\n"),
+  );
+  const disk = join(folder, "disk.raw");
+  const [offset, size] = [64, 96].map((mib) => mib << 20) as [number, number];
+  execFileSync("truncate", ["-s", String(offset + size + (1 << 20)), disk]);
+  const second = `2:${offset / 512}:${(offset + size) / 512 - 1}`;
+  // Attribute 2: "legacy BIOS bootable", by which U-Boot chooses (UEFI specification, table 5.8).
+  execFileSync("sgdisk", ["-n", "1:2048:+8M", "-n", second, "-A", "2:set:2", disk], { stdio: "ignore" });
+  const blocks = String(size / 1024);
+  execFileSync("mke2fs", ["-q", "-F", "-t", "ext4", "-b", "1024", "-E", `offset=${offset}`, "-d", root, disk, blocks]);
+  return disk;
+}
+
+test(
+  "boots Debian's kernel by extlinux.conf from a partitioned disk, above OpenSBI",
+  async () => {
+    const image = await provision("debian");
+    if (image.kind !== "linux") throw new Error("debian is a Linux image");
+    const folder = mkdtempSync(join(tmpdir(), "extlinux-"));
+    try {
+      const path = bootDisk(folder, image.kernel, image.initrd);
+      const vm = await Machine.create({
+        bios: await firmware(),
+        kernel: S_MODE,
+        memory: "512M",
+        disks: [{ path, format: "raw" }],
+      });
+      try {
+        await vm.start();
+        const found = vm.console.expect(/Found \/boot\/extlinux\/extlinux\.conf/, { timeout: PATIENCE });
+        const { stdout } = await vm.exec("cat /proc/cmdline; ls /dev/vda2", { timeout: 4 * PATIENCE });
+        expect(stdout).toBe("console=ttyS0 from=extlinux\n/dev/vda2\n");
+        await found;
+      } finally {
+        await vm.stop();
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+  6 * PATIENCE,
 );

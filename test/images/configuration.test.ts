@@ -17,7 +17,7 @@ async function temporary(): Promise<string> {
 describe("the manifest", () => {
   it("that we ship is valid", async () => {
     const manifest = parseManifest(await readFile("roms/manifest.json", "utf8"));
-    expect([...manifest.keys()]).toEqual(["debian", "debian-disk", "edk2", "hello", "selftest"]);
+    expect([...manifest.keys()]).toEqual(["debian", "debian-disk", "debian-installer", "edk2", "hello", "selftest"]);
     expect(manifest.get("debian")).toMatchObject({ kind: "debian", suite: "trixie", append: "console=ttyS0" });
   });
 

@@ -45,6 +45,10 @@ export async function createNew(name: string, flags: CreateFlags, signal: AbortS
   const seed = { user, sshKey, hostname, packages, userData, metaData, networkConfig };
   try {
     const found = image === undefined ? undefined : await sourceImage(image, flags.mirror, report, signal);
+    if (found?.disk !== undefined && flags.flash !== undefined && sshKey !== undefined && user === undefined)
+      throw new CliError(
+        `With firmware in flash root's ssh keys can't be handed to ${image}; leave --ssh-key out, and put them there from the guest.`,
+      );
     const source = found && withRootKeys(found, user === undefined ? sshKey : undefined);
     const firmware = flags.flash === undefined ? {} : await flashOf(flags.flash, flags.mirror, report, signal);
     await createVm(folder, source, {
@@ -100,7 +104,9 @@ async function sourceImage(
   if (image.kind === "elf") return { name, memory, kernel: image.path, bios: "none" };
   if (image.kind === "firmware") return { name, memory, flash: image.code, nvramTemplate: image.variables };
   const { kernel, initrd, append } = image;
-  return { name, memory, kernel, initrd, append, ...(image.kind === "disk" && { disk: image.disk }) };
+  const linux = { name, memory, kernel, initrd, append };
+  if (image.kind === "installer") return { ...linux, networked: true };
+  return { ...linux, ...(image.kind === "disk" && { disk: image.disk }) };
 }
 
 /** Without what isn't there. */

@@ -1,6 +1,6 @@
 /** Makes a Debian system on a disk: packages unpacked here, then configured inside a machine. */
 
-import { rm, writeFile } from "node:fs/promises";
+import { chmod, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ByteProgress, Downloaded } from "../apt.ts";
 import { digest, writeSynced } from "../cache.ts";
@@ -114,6 +114,8 @@ export async function buildDisk(build: DiskBuild, directory: string, work: strin
     await inMachine(() => machine.stop());
   }
   await rm(tree);
+  // Overlays stand on it: nothing is ever committed to it.
+  await chmod(disk, 0o444);
 }
 
 /** What goes wrong with the machine, in one sentence. @throws ImageError configure */

@@ -7,6 +7,7 @@ import {
   listImages,
   type Provisioned,
   type ProvisionedFirmware,
+  type ProvisionedInstaller,
   type ProvisionOptions,
   provision,
 } from "../../images/index.ts";
@@ -42,7 +43,8 @@ export async function servedImages(options: ProvisionOptions, names?: readonly s
       },
     );
     if (!image) continue;
-    if (image.kind === "firmware") continue; // nothing to boot by itself
+    // Nothing to boot by itself, or of no use without a network and a disk to write to.
+    if (image.kind === "firmware" || image.kind === "installer") continue;
     const { record, parts } = await layOut(image);
     for (const [file, path] of parts) files.set(`${name}/${file}`, { file: path });
     files.set(`${name}/image.json`, { content: `${JSON.stringify(record, null, 2)}\n` });
@@ -53,7 +55,7 @@ export async function servedImages(options: ProvisionOptions, names?: readonly s
 }
 
 async function layOut(
-  image: Exclude<Provisioned, ProvisionedFirmware>,
+  image: Exclude<Provisioned, ProvisionedFirmware | ProvisionedInstaller>,
 ): Promise<{ record: ImageRecord; parts: Map<string, string> }> {
   const parts = new Map<string, string>();
   const part = async (path: string): Promise<ImageFile> => {
