@@ -17,8 +17,8 @@ const MEMORY = 1024;
 
 /** Runs on one machine. */
 export interface Runner {
-  /** Boots to a text on the console. */
-  until(pattern: RegExp): Promise<Arrival>;
+  /** Boots to a text on the console. @param env more of the environment */
+  until(pattern: RegExp, env?: Readonly<Record<string, string>>): Promise<Arrival>;
   /**
    * Runs a shell script as process 1, with only the kernel beside it.
    * @param scratch path of a raw disk, /dev/vdc
@@ -34,11 +34,15 @@ export interface Debian {
   close(): Promise<void>;
 }
 
-/** The image, made if need be and kept, and who runs it. @throws BenchError, ImageError */
-export async function debianRunners(machines: Machines, say: (what: string) => void): Promise<Debian> {
+/**
+ * The image, made if need be and kept, and who runs it.
+ * @param tools whether those that measure are in it; else it is the one that users boot
+ * @throws BenchError, ImageError
+ */
+export async function debianRunners(machines: Machines, tools: boolean, say: (what: string) => void): Promise<Debian> {
   say("making Debian's disk, which takes minutes the first time");
   const directory = await mkdtemp(join(tmpdir(), "wardian-bench-"));
-  const image = await prepare(directory);
+  const image = await prepare(tools ? directory : undefined);
   const START = "export PATH=/usr/sbin:/usr/bin; mkdir -p /dev/shm; mount -t tmpfs tmp /dev/shm; cd /dev/shm";
   // A power-off that no service is asked about.
   const END = "sync; poweroff -ff\n";
@@ -56,8 +60,8 @@ export async function debianRunners(machines: Machines, say: (what: string) => v
     const args = ["--kernel", image.kernel, "--initrd", image.initrd, "--memory", `${MEMORY}M`];
     const root = ["--disk", `${image.disk},format=qcow2,temporary`];
     runners.set("wardian", {
-      until: (pattern) =>
-        runUntil(wardian.command([...args, "--append", image.append, ...root, "--net", "user"]), pattern),
+      until: (pattern, env = {}) =>
+        runUntil(wardian.command([...args, "--append", image.append, ...root, "--net", "user"]), pattern, { env }),
       async script(text, { scratch, port }) {
         const disks = ["--disk", `${await scripted(text)},format=raw,readonly`];
         if (scratch !== undefined) disks.push("--disk", `${scratch},format=raw`);
@@ -92,18 +96,23 @@ export async function debianRunners(machines: Machines, say: (what: string) => v
   return { runners, directory, close: () => rm(directory, { recursive: true, force: true }) };
 }
 
-async function prepare(directory: string): Promise<Api.ProvisionedDisk> {
+/** @param directory for the recipe of an image with tools */
+async function prepare(directory: string | undefined): Promise<Api.ProvisionedDisk> {
   const library = new URL(`file://${join(packageRoot(), "dist", "node.js")}`).href;
   const { provision } = (await import(library)) as typeof Api;
+  const made = await provision("debian-disk", directory === undefined ? {} : await withTools(directory));
+  if (made.kind !== "disk") throw new BenchError("the image debian-disk isn't a disk: mend roms/manifest.json");
+  return made;
+}
+
+async function withTools(directory: string): Promise<Api.ProvisionOptions> {
   const roms = join(directory, "roms");
   await cp(join(packageRoot(), "roms"), roms, { recursive: true });
   const path = join(roms, "manifest.json");
   const manifest = JSON.parse(await readFile(path, "utf8"));
   manifest["debian-disk"].packages.push(...TOOLS);
   await writeFile(path, JSON.stringify(manifest));
-  const image = await provision("debian-disk", { roms, cacheDir: join(cacheDirectory(), "debian") });
-  if (image.kind !== "disk") throw new BenchError("the image debian-disk isn't a disk: mend roms/manifest.json");
-  return image;
+  return { roms, cacheDir: join(cacheDirectory(), "debian") };
 }
 
 /** Lines `bench NAME VALUE` of a console. @throws BenchError when one is missing */

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineName } from "../src/core/engine.ts";
-import { runTool, type Usage } from "../src/oracle/command.ts";
+import { type CommandOptions, runTool, type Usage } from "../src/oracle/command.ts";
 import type { Qemu } from "../src/oracle/qemu.ts";
 import { BenchError } from "./errors.ts";
 import { packageRoot } from "./paths.ts";
@@ -22,7 +22,7 @@ export interface Wardian {
   /** What starts `wardian boot` with these arguments. */
   command(args: readonly string[]): string[];
   /** Runs it. */
-  boot(args: readonly string[]): Promise<Usage>;
+  boot(args: readonly string[], options?: CommandOptions): Promise<Usage>;
 }
 
 /** `wardian boot` with an engine chosen, or the one that its users get. */
@@ -35,5 +35,5 @@ export function findWardian(engine?: EngineName): Wardian {
   const cli = join(packageRoot(), "dist", "cli.js");
   if (!existsSync(cli)) throw new BenchError("wardian isn't built: run npm run build first");
   const command = (args: readonly string[]): string[] => [process.execPath, cli, ...bootArguments(args, engine)];
-  return { command, boot: (args) => runTool(command(args), "install the package nodejs") };
+  return { command, boot: (args, options) => runTool(command(args), "install the package nodejs", options) };
 }

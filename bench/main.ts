@@ -17,7 +17,6 @@ import { findWardian, type Machines } from "./machines.ts";
 import { formatTable, type Row } from "./report.ts";
 import { runBoot } from "./suites/boot.ts";
 import { runBrowser } from "./suites/browser.ts";
-import { runDebian } from "./suites/debian.ts";
 import { runDisk } from "./suites/disk.ts";
 import { runKernels } from "./suites/kernels.ts";
 import { runMicro } from "./suites/micro.ts";
@@ -27,7 +26,7 @@ import { runWork } from "./suites/work.ts";
 
 const SUITES = ["kernels", "boot", "disk", "net", "debian", "work", "micro", "browser", "peers"] as const;
 /** Those that run in a Debian on a disk. */
-const ON_DEBIAN: readonly Suite[] = ["disk", "net", "debian", "work"];
+const ON_DEBIAN: readonly Suite[] = ["disk", "net", "work"];
 type Suite = (typeof SUITES)[number];
 const PEERS = ["qemu", "native", "v86"] as const;
 type Peer = (typeof PEERS)[number];
@@ -84,14 +83,16 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
   };
   const kernels = KERNELS.filter(({ name }) => !options.kernel.length || options.kernel.includes(name));
   const rows: Row[] = [];
-  const debian = suites.some((suite) => ON_DEBIAN.includes(suite)) ? await debianRunners(machines, say) : undefined;
+  const debian = suites.some((suite) => ON_DEBIAN.includes(suite))
+    ? await debianRunners(machines, true, say)
+    : undefined;
   try {
     for (const suite of suites) {
       if (suite === "kernels") rows.push(...(await runKernels(machines, { ...options, kernels }, say)));
-      if (suite === "boot") rows.push(...(await runBoot(machines, options.runs, say)));
+      if (suite === "boot") rows.push(...(await runBoot(machines, ["kernel", "system"], options.runs, say)));
       if (debian && suite === "disk") rows.push(...(await runDisk(debian, options.runs, say)));
       if (debian && suite === "net") rows.push(...(await runNet(debian, options.runs, say)));
-      if (debian && suite === "debian") rows.push(...(await runDebian(debian, options.runs, say)));
+      if (suite === "debian") rows.push(...(await runBoot(machines, ["system"], options.runs, say)));
       if (debian && suite === "work") rows.push(...(await runWork(debian, options.runs, say)));
       if (suite === "browser") rows.push(...(await runBrowser({ ...options, kernels }, say)));
       if (suite === "peers") rows.push(...(await runPeers(machines, { ...options, kernels }, say)));

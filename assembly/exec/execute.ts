@@ -13,7 +13,7 @@ import { heat, jitOn } from "../jit/profile";
 import { noteSplit } from "../jit/split";
 import { decodeEntry, decodeSlot } from "./decode";
 import { interpret, isCalled } from "./dispatch.generated";
-import { decodedOne } from "./recall";
+import { decodedOne, mayBeHot } from "./recall";
 import { LEFT_BUDGET, LEFT_JUMP, leftAt, leftBase, leftBudget, leftPage, leftTarget } from "./leave";
 
 /** Instructions that compiled code has retired: for whoever sets it to 0 before. */
@@ -118,7 +118,10 @@ export function execute(h: usize, n: i32, page: usize, u: usize, vbase: u64): i3
         if (origin) noteJump(<u32>origin, <u32>from & 4094, <u32>page, <u32>target & 4095);
       }
       // Where compiled code leaves to is worth compiling too, if it didn't only leave because the budget ends.
-      if (n > ENDING && load<u16>(u) != OP_JIT) heat(h, <u32>page, <u32>u, 1);
+      if (n > ENDING && load<u16>(u) != OP_JIT) {
+        mayBeHot(<u32>page);
+        if (load<u16>(u) != OP_JIT) heat(h, <u32>page, <u32>u, 1);
+      }
       continue;
     }
     let handler = load<u32>(HANDLERS + (op << 2));

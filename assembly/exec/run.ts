@@ -23,6 +23,7 @@ import { heat, jitOn, SAMPLE_HEAT } from "../jit/profile";
 import { sbiCall } from "../sbi/call";
 import { decodeAlone } from "./decode";
 import { compiled, countCompiled, execute } from "./execute";
+import { mayBeHot } from "./recall";
 
 const INTERRUPT: u64 = <u64>1 << 63;
 
@@ -126,6 +127,8 @@ function sample(h: usize): void {
   const slots = fetchHit(h, pc);
   if (!slots) return;
   const slot = slots + ((<u32>pc & 4095) << 2);
+  if (load<u16>(slot) == OP_JIT) return;
+  mayBeHot(<u32>slots);
   if (load<u16>(slot) != OP_JIT) heat(h, slots, slot, SAMPLE_HEAT);
 }
 

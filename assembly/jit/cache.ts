@@ -176,11 +176,16 @@ function hasRegions(slots: u32): void {
   store<u16>(slots - UOP_HEADER, 1, UOP_REGIONS);
 }
 
+function forgetPair(slot: u32): void {
+  // Where a region starts there is none.
+  if (load<u16>(slot) != OP_JIT) store<u16>(slot, OP_DECODE);
+}
+
 function enter(slots: u32, offset: u32, index: i32): void {
   const slot = slots + (offset << 2);
   // A pair that this instruction is the second of reads its fields from this slot: it is decoded anew, as two.
-  if (offset >= 2) store<u16>(slot - 8, OP_DECODE);
-  if (offset >= 4) store<u16>(slot - 16, OP_DECODE);
+  if (offset >= 2) forgetPair(slot - 8);
+  if (offset >= 4) forgetPair(slot - 16);
   store<u16>(slot, OP_JIT);
   store<i32>(slot, index, 4);
 }

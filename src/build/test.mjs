@@ -61,7 +61,10 @@ export async function test(args) {
   const options = ["--dir", "test", ...reporters, ...[workers, ...patience].filter((option) => !isGiven(option))];
   const vitest = ["node_modules/vitest/vitest.mjs", "run", ...options, ...args];
   try {
-    const status = await run("node", vitest, { show: true, env: { WARDIAN_TEST_COUNTS: counts } });
+    const status = await run("node", vitest, {
+      show: true,
+      env: { WARDIAN_CODE_CACHE: "none", WARDIAN_TEST_COUNTS: counts },
+    });
     if (!existsSync(counts)) throw new Failure("The tests could not be run to their end; see above.");
     const { passed, failed, skipped } = JSON.parse(readFileSync(counts, "utf8"));
     if (skipped > 0) process.stdout.write(`${skipped} skipped\n`);

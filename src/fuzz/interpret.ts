@@ -1,5 +1,6 @@
 /** Images on our own engines, wherever these run: in Node and in pages. */
 
+import type { CodeCache } from "../core/code-cache.ts";
 import { Core } from "../core/core.ts";
 import type { EngineName } from "../core/engine.ts";
 import { busRegions } from "../machine/memory-map.ts";
@@ -64,10 +65,20 @@ export function machineOf(
   image: Loaded,
   engine: EngineName,
   harts = 1,
+  cache?: CodeCache,
 ): { core: Core; ram: Uint8Array } {
   const core = Core.create(
     module,
-    { harts, ramBase: RAM_BASE, ramSize: RAM_SIZE, sbi: false, counted: true, tick: 10, engine },
+    {
+      harts,
+      ramBase: RAM_BASE,
+      ramSize: RAM_SIZE,
+      sbi: false,
+      counted: true,
+      tick: 10,
+      engine,
+      ...(cache && { cache }),
+    },
     { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {} },
   );
   const { abi, calls } = core;

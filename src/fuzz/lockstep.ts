@@ -1,5 +1,6 @@
 /** The same image on the interpreter and on the JIT, cut into different slices, compared wherever both stand still. */
 
+import type { CodeCache } from "../core/code-cache.ts";
 import { firstDifference, hartDifferences } from "../core/compare.ts";
 import type { Core } from "../core/core.ts";
 import { RAM_BASE } from "./harness.ts";
@@ -18,6 +19,8 @@ export interface Lockstep {
   readonly instructions: number;
   /** Regions that were compiled. */
   readonly regions: number;
+  /** Those that came from earlier runs. */
+  readonly recalled: number;
   readonly mismatch: Mismatch | undefined;
 }
 
@@ -43,10 +46,17 @@ const MOST_IDLE = 1_000;
 /**
  * @param image  for as many harts as `course` says
  * @param other  what the JIT runs, if it is not the same: for tests of the comparison
+ * @param cache  what the JIT may have from earlier runs, and adds to
  */
-export function lockstep(module: WebAssembly.Module, image: Image, course: Course, other = image): Lockstep {
+export function lockstep(
+  module: WebAssembly.Module,
+  image: Image,
+  course: Course,
+  other = image,
+  cache?: CodeCache,
+): Lockstep {
   const run = (closely: boolean) => {
-    const pair = new Pair(module, image, other, course, closely);
+    const pair = new Pair(module, image, other, course, closely, cache);
     let mismatch: Mismatch | undefined;
     while (!mismatch && !pair.ended) mismatch = course.harts === 1 ? pair.meet() : pair.round();
     mismatch ??= pair.memory();
@@ -56,7 +66,8 @@ export function lockstep(module: WebAssembly.Module, image: Image, course: Cours
   // The JIT is given the same slices again, and the interpreter follows it to the end of each.
   const mismatch = found && (run(true).mismatch ?? found);
   const { abi } = pair.second;
-  return { instructions: pair.instructions, regions: pair.second.machineU32(abi.M_JIT_TOTAL), mismatch };
+  const [regions, recalled] = [pair.second.machineU32(abi.M_JIT_TOTAL), pair.second.machineU32(abi.M_JIT_RECALLED)];
+  return { instructions: pair.instructions, regions, recalled, mismatch };
 }
 
 class Pair {
@@ -72,8 +83,16 @@ class Pair {
   readonly #ram: readonly [Uint8Array, Uint8Array];
   readonly #slice: number;
 
-  constructor(module: WebAssembly.Module, image: Image, other: Image, { harts, slicing }: Course, closely: boolean) {
-    const [first, second] = [machineOf(module, image, "interpreter", harts), machineOf(module, other, "jit", harts)];
+  constructor(
+    module: WebAssembly.Module,
+    image: Image,
+    other: Image,
+    { harts, slicing }: Course,
+    closely: boolean,
+    cache: CodeCache | undefined,
+  ) {
+    const first = machineOf(module, image, "interpreter", harts);
+    const second = machineOf(module, other, "jit", harts, cache);
     [this.first, this.second] = [first.core, second.core];
     this.#ram = [first.ram, second.ram];
     this.#harts = harts;

@@ -22,7 +22,6 @@ export function namingOf(abi: Abi, inTable: (index: number) => string | undefine
   return {
     local: (index) => locals.get(index) ?? INTEGER_REGISTERS[index - abi.L_X!],
     offset: (offset, base) => (base === "$hart" ? fieldName(abi, fields, offset) : tlbName(abi, offset)),
-    constant: (value) => within(abi, "JIT_UOPS", value),
     inTable: (index) => {
       const name = inTable(index);
       return name === undefined ? undefined : `$${plain(name)}`;
@@ -52,11 +51,6 @@ function fieldName(abi: Abi, fields: readonly [string, number][], offset: number
 function tlbName(abi: Abi, offset: number): string | undefined {
   const name = ["TLB_FETCH", "TLB_STORE"].find((bank) => offset >= abi[bank]! && offset < abi[bank]! + abi.TLB_STORE!);
   return name === undefined ? undefined : name + plus(offset - abi[name]!);
-}
-
-function within(abi: Abi, name: string, value: number): string | undefined {
-  const offset = (value >>> 0) - abi[name]!;
-  return offset >= 0 && offset < abi[`${name}_SIZE`]! ? name + plus(offset) : undefined;
 }
 
 const plus = (n: number): string => (n === 0 ? "" : `+${n}`);

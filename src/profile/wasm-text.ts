@@ -15,8 +15,6 @@ export interface Naming {
   local(index: number): string | undefined;
   /** Of a load's or store's offset. @param base the local that the address is, if it is one */
   offset(offset: number, base: string | undefined): string | undefined;
-  /** Of a constant of 32 bits. */
-  constant(value: number): string | undefined;
   /** Of a function by its place in the table. */
   inTable(index: number): string | undefined;
   /** Of the argument of a call. @param callee the function's name */
@@ -26,7 +24,6 @@ export interface Naming {
 const PLAIN: Naming = {
   local: () => undefined,
   offset: () => undefined,
-  constant: () => undefined,
   inTable: () => undefined,
   argument: () => undefined,
 };
@@ -116,7 +113,7 @@ class Printer {
       this.#call(name, `$${this.#module.names.get(index) ?? index}`, type, 0);
     } else if (instruction.immediate === "i32") {
       const value = Number(this.#code.signed());
-      this.#push({ name, text: this.#naming.constant(value) ?? `${value}`, operands: [], value });
+      this.#push({ name, text: `${value}`, operands: [], value });
     } else {
       const operands = this.#pop(instruction.pops);
       const expression = { name, text: this.#immediate(instruction, operands) + this.#hintAt(at), operands };

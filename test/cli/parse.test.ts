@@ -87,7 +87,18 @@ describe("the program", () => {
     const { called, status } = await parse(
       ...["boot", "debian", "--kernel", "k", "--initrd", "i", "--append", "", "--bios", "none", "--memory", "1G"],
       ...["--harts", "2", "--exec", "ls -l", "--timeout", "9", "--stats", "-", "--log", "l", "--trace", "t"],
-      ...["--dtb", "d", "--dump-dtb", "dd", "--deterministic", "--engine", "interpreter", "--mirror", "m"],
+      ...[
+        "--dtb",
+        "d",
+        "--dump-dtb",
+        "dd",
+        "--deterministic",
+        "--engine",
+        "interpreter",
+        "--mirror",
+        "m",
+        "--no-code-cache",
+      ],
     );
     const flags: BootFlags = {
       kernel: "k",
@@ -105,6 +116,7 @@ describe("the program", () => {
       dumpDtb: "dd",
       deterministic: true,
       engine: "interpreter",
+      codeCache: false,
       mirror: "m",
     };
     expect(called.slice(0, 3)).toEqual(["boot", "debian", flags]);
@@ -113,12 +125,12 @@ describe("the program", () => {
 
   test("saves and loads snapshots", async () => {
     expect((await parse("snapshot", "save", "f", "hello", "--expect", "x", "--harts", "2")).called.slice(0, 4)).toEqual(
-      ["save", "f", "hello", { expect: /x/, harts: 2 }],
+      ["save", "f", "hello", { codeCache: true, expect: /x/, harts: 2 }],
     );
     expect((await parse("snapshot", "load", "f", "--exec", "ls")).called.slice(0, 3)).toEqual([
       "load",
       "f",
-      { exec: "ls" },
+      { codeCache: true, exec: "ls" },
     ]);
     await expect(parse("snapshot", "load", "f", "--memory", "1G")).rejects.toThrow(/unknown option/);
   });
@@ -127,12 +139,12 @@ describe("the program", () => {
     expect((await parse("profile", "debian", "--engine", "jit")).called.slice(0, 3)).toEqual([
       "profile",
       "debian",
-      { engine: "jit", regions: 10 },
+      { codeCache: true, engine: "jit", regions: 10 },
     ]);
     const all = ["--seconds", "2", "--regions", "0", "--code", "--raw", "f", "--harts", "2"];
     expect((await parse("profile", ...all)).called.slice(1, 3)).toEqual([
       undefined,
-      { seconds: 2000, regions: 0, code: true, raw: "f", harts: 2 },
+      { codeCache: true, seconds: 2000, regions: 0, code: true, raw: "f", harts: 2 },
     ]);
     await expect(parse("profile", "--dump-dtb", "f")).rejects.toThrow(/unknown option/);
   });

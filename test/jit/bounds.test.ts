@@ -61,7 +61,6 @@ function checkLimits({ core }: TestMachine, base: number): void {
     // The last one may be the one that goes beyond.
     [core.machineU32(abi.M_JIT_BYTES), abi.JIT_MOST_BYTES + abi.JIT_BUFFER_SIZE!],
     [core.machineU32(abi.M_JIT_FLIGHT), abi.JIT_MOST_FLIGHT],
-    [core.machineU32(abi.M_JIT_UOPS!), abi.JIT_UOPS_SIZE!],
     [table.length - base, abi.JIT_MOST_REGIONS],
   ] as const;
   for (const [is, most] of limits) if (is > most) throw new Error(`${is} is more than ${most}`);

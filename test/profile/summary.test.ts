@@ -113,7 +113,7 @@ test("the text says it in seconds and percent, of no more regions than asked for
 
 test("a region's code is what it reaches, and a module that can't be read is told", () => {
   const nothing = () => undefined;
-  const naming = { local: nothing, offset: nothing, constant: nothing, inTable: nothing, argument: nothing };
+  const naming = { local: nothing, offset: nothing, inTable: nothing, argument: nothing };
   const text = codeText(summary.regions[0]!, naming);
   expect(text).toContain(
     "  fffff000  c.addi a0,1\n  fffff002  bne a0,zero,0xfffff000\n  fffff006  jalr zero,0(ra)\n\n",

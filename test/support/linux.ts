@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { CodeCache } from "../../src/core/code-cache.ts";
 import type { EngineName } from "../../src/core/engine.ts";
 import type { Compile } from "../../src/core/jit.ts";
 import { fixedEntropy } from "../../src/host/node/entropy.ts";
@@ -24,8 +25,15 @@ export interface Guest {
  * @param boot     without it, the cell waits for a snapshot
  * @param engine   default: see testEngine
  * @param compile  how the JIT's modules are compiled; at once unless told
+ * @param codeCache  what the JIT has from earlier runs, and adds to
  */
-export function guest(harts: number, boot?: BootPlan, engine: EngineName = testEngine(), compile?: Compile): Guest {
+export function guest(
+  harts: number,
+  boot?: BootPlan,
+  engine: EngineName = testEngine(),
+  compile?: Compile,
+  codeCache?: CodeCache,
+): Guest {
   const made: { output: string } = { output: "" };
   const cell = new Cell(
     module,
@@ -36,6 +44,7 @@ export function guest(harts: number, boot?: BootPlan, engine: EngineName = testE
       // Completions of the sequence differ between a machine and its copy; the guest here draws none after boot.
       entropy: fixedEntropy(),
       ...(compile ? { compile } : {}),
+      ...(codeCache ? { codeCache } : {}),
       console: (bytes) => {
         made.output += new TextDecoder().decode(bytes);
       },

@@ -1,5 +1,6 @@
 /** Small machines for tests of the core: RAM, a program, no devices unless asked for. */
 
+import type { CodeCache } from "../../src/core/code-cache.ts";
 import { Core, type HostCalls } from "../../src/core/core.ts";
 import type { EngineName } from "../../src/core/engine.ts";
 import type { Compile } from "../../src/core/jit.ts";
@@ -27,6 +28,8 @@ export interface MachineOptions {
   engine?: EngineName;
   /** How the JIT's modules are compiled. */
   compile?: Compile;
+  /** What the JIT has from earlier runs, and adds to. */
+  cache?: CodeCache;
   /** Of host devices and clocks. */
   host?: Partial<HostCalls>;
 }
@@ -54,6 +57,7 @@ export class TestMachine {
         flash: options.flash ?? false,
         engine,
         ...(options.compile ? { compile: options.compile } : {}),
+        ...(options.cache ? { cache: options.cache } : {}),
       },
       { ticks: () => 0, wallclock: () => 0, mmioRead: () => 0n, mmioWrite: () => {}, ...options.host },
     );

@@ -49,8 +49,9 @@ const DAY_MS = 86_400_000;
 /** While machines run, what is new is written so long after the first of it, and then ever more seldom. */
 const FIRST_FLUSH_MS = 10_000;
 const LONGEST_FLUSH_MS = 600_000;
-/** Nobody else may write to what is read here. */
+/** Nobody else may write to what is read here, nor read the key. */
 const OTHERS_WRITE = 0o022;
+const OTHERS = 0o077;
 
 interface Entry {
   /** Days since 1970. */
@@ -100,7 +101,9 @@ export class FileCodeCache implements CodeCache {
     const { profile, module, used } = entry;
     const now = today();
     if (used !== now) this.#touch();
-    if (entry.mac || used !== now) entries.set(key, { used: now, profile, module });
+    // What was used last is the last.
+    entries.delete(key);
+    entries.set(key, { used: now, profile, module });
     return module.length > 0 ? { profile, module } : { profile };
   }
 
@@ -110,7 +113,6 @@ export class FileCodeCache implements CodeCache {
     const before = entries.get(key);
     const entry = { used: today(), profile, module };
     this.#size += sizeOf(entry) - (before ? sizeOf(before) : 0);
-    // The newest are the last.
     entries.delete(key);
     entries.set(key, entry);
     if (this.#size > this.#most) this.#shrink();
@@ -157,14 +159,13 @@ export class FileCodeCache implements CodeCache {
 
   /** What the file holds, unverified; nothing when it isn't there, or others could have written it. */
   #read(): Map<string, Entry> {
-    const entries = new Map<string, Entry>();
     try {
       const folder = fs.lstatSync(this.#options.directory);
-      if (folder.isDirectory() && isPrivate(folder)) parse(readPrivate(this.#path, 2 * MOST), entries);
+      if (folder.isDirectory() && isPrivate(folder)) return new Map(parse(readPrivate(this.#path, 2 * MOST)));
     } catch {
       // There is none.
     }
-    return entries;
+    return new Map();
   }
 
   #write(): void {
@@ -181,7 +182,7 @@ export class FileCodeCache implements CodeCache {
     }
     const parts: Buffer[] = [MAGIC];
     let size = MAGIC.length;
-    for (const [key, entry] of [...entries].sort(([, a], [, b]) => b.used - a.used)) {
+    for (const [key, entry] of [...entries].reverse().sort(([, a], [, b]) => b.used - a.used)) {
       const fits = size + sizeOf(entry) <= this.#most;
       if (!fits || (entry.mac && !this.#isOurs(key, entry))) {
         entries.delete(key);
@@ -227,40 +228,44 @@ export class FileCodeCache implements CodeCache {
   }
 }
 
-/** Reads records as long as they make sense. */
-function parse(bytes: Buffer, entries: Map<string, Entry>): void {
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) return;
+/** Reads records as long as they make sense; in the file those that were used last come first. */
+function parse(bytes: Buffer): [string, Entry][] {
+  const entries: [string, Entry][] = [];
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) return entries;
   let at = MAGIC.length;
   while (at + BODY <= bytes.length) {
     const profileLength = bytes.readUInt32LE(at + PROFILE_LENGTH);
     const moduleLength = bytes.readUInt32LE(at + MODULE_LENGTH);
     const body = at + BODY;
     const end = body + profileLength + moduleLength;
-    if (profileLength > MOST_PROFILE || moduleLength > MOST_MODULE || end > bytes.length) return;
-    entries.set(bytes.toString("hex", at + HASH, at + MAC), {
+    if (profileLength > MOST_PROFILE || moduleLength > MOST_MODULE || end > bytes.length) break;
+    const key = bytes.toString("hex", at + HASH, at + MAC);
+    const entry = {
       used: Math.min(bytes.readUInt32LE(at + USED), today()),
       profile: bytes.subarray(body, body + profileLength),
       module: new Uint8Array(bytes.subarray(body + profileLength, end)),
       mac: bytes.subarray(at + MAC, body),
-    });
+    };
+    entries.push([key, entry]);
     at = end;
   }
+  return entries.reverse();
 }
 
-function isPrivate({ uid, mode }: fs.Stats): boolean {
+function isPrivate({ uid, mode }: fs.Stats, forbidden = OTHERS_WRITE): boolean {
   // Where there are no users, as on Windows, the profile's folder is the user's alone.
-  return process.getuid === undefined || (uid === process.getuid() && (mode & OTHERS_WRITE) === 0);
+  return process.getuid === undefined || (uid === process.getuid() && (mode & forbidden) === 0);
 }
 
 /** A file of this user's alone. @throws when it isn't, or is too long */
-function readPrivate(path: string, most: number): Buffer {
+function readPrivate(path: string, most: number, forbidden = OTHERS_WRITE): Buffer {
   const file = fs.openSync(
     path,
     fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0),
   );
   try {
     const stat = fs.fstatSync(file);
-    if (!stat.isFile() || !isPrivate(stat) || stat.size > most) throw new Error("it isn't this user's own");
+    if (!stat.isFile() || !isPrivate(stat, forbidden) || stat.size > most) throw new Error("it isn't this user's own");
     return fs.readFileSync(file);
   } finally {
     fs.closeSync(file);
@@ -269,7 +274,7 @@ function readPrivate(path: string, most: number): Buffer {
 
 /** The key, made if need be: of two processes that make one, both get the first. @throws when there can be none */
 function userKey(path: string): Buffer {
-  const read = () => readPrivate(path, KEY_SIZE);
+  const read = () => readPrivate(path, KEY_SIZE, OTHERS);
   let key: Buffer;
   try {
     key = read();
