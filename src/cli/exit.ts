@@ -50,6 +50,7 @@ const SENTENCES = new Set([
   "ProtocolError",
   "SnapshotError",
   "VmError",
+  "VsockError",
 ]);
 
 /** What to write on stderr for an error, with its last newline, and the status to end with. */
