@@ -12,7 +12,7 @@ const at = (name: string) => join(dir, name);
 
 async function ok(...args: string[]): Promise<Outcome> {
   const outcome = await wardian(["disk", ...args]);
-  expect(outcome.stderr.replace(/^(Converting|note: .*)\n/gm, "")).toBe("");
+  expect(outcome.stderr.replace(/^(Converting|Committing|note: .*)\n/gm, "")).toBe("");
   expect(outcome.status).toBe(0);
   return outcome;
 }
