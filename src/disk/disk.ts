@@ -12,6 +12,7 @@ export class ImageDisk implements Disk {
   readonly readOnly: boolean;
   readonly #image: Image;
   readonly #closed: (() => void) | undefined;
+  #resizing: Promise<void> = Promise.resolve();
 
   /** @param closed called when the image is closed, such as to give up locks */
   constructor(image: Image, closed?: () => void) {
@@ -69,7 +70,14 @@ export class ImageDisk implements Disk {
       throw new DiskError("io", `There are no ${length} bytes at ${offset} of the disk.`);
   }
 
-  async resize(size: number): Promise<void> {
+  /** One after the other, so that what is asked is compared with what the disk then has. */
+  resize(size: number): Promise<void> {
+    const result = this.#resizing.then(() => this.#grow(size));
+    this.#resizing = result.catch(() => {});
+    return result;
+  }
+
+  async #grow(size: number): Promise<void> {
     if (!Number.isSafeInteger(size) || size % this.sectorSize !== 0)
       throw new DiskError("unusable", `A disk's size must be a multiple of ${this.sectorSize} bytes.`);
     if (size < this.size)

@@ -12,7 +12,7 @@ const at = (name: string) => join(dir, name);
 
 async function ok(...args: string[]): Promise<Outcome> {
   const outcome = await wardian(["disk", ...args]);
-  expect(outcome.stderr.replace(/^(Converting|note: .*)\n/gm, "")).toBe("");
+  expect(outcome.stderr.replace(/^(Converting|Committing|note: .*)\n/gm, "")).toBe("");
   expect(outcome.status).toBe(0);
   return outcome;
 }
@@ -105,12 +105,12 @@ test("resizes, and commits an overlay, as qemu-img sees it", async () => {
   await ok("resize", at("size.raw"), "8K", "--format", "raw");
   expect(readFileSync(at("size.raw"))).toEqual(Buffer.concat([Buffer.alloc(4096, 7), Buffer.alloc(4096)]));
 
-  await ok("create", "--backing", at("size.qcow2"), at("over.qcow2"), "3M");
-  await run("qemu-io", ["-c", "write -P 5 2560K 64K", at("over.qcow2")]);
-  expect((await ok("commit", at("over.qcow2"))).stdout).toBe(`${at("size.qcow2")} has what ${at("over.qcow2")} had\n`);
+  await ok("create", "--backing", at("size.qcow2"), at("commit.qcow2"), "3M");
+  await run("qemu-io", ["-c", "write -P 5 2560K 64K", at("commit.qcow2")]);
+  expect((await ok("commit", at("commit.qcow2"))).stdout).toBe(`${at("size.qcow2")} has what ${at("commit.qcow2")} had\n`);
   const read = await run("qemu-io", ["-r", "-c", "read -P 5 2560K 64K", at("size.qcow2")]);
   expect([read.status, read.stdout]).toEqual([0, expect.not.stringContaining("failed")]);
-  expect((await run("qemu-img", ["check", at("over.qcow2")])).status).toBe(0);
+  expect((await run("qemu-img", ["check", at("commit.qcow2")])).status).toBe(0);
 });
 
 describe("one sentence for", () => {

@@ -12,7 +12,8 @@ import { exec } from "../images/fixture.ts";
 /** Where what the console shows goes, for whoever wants to watch. */
 const LOG = process.env.WARDIAN_INSTALLER;
 
-// Half an hour and more, and hundreds of packages from the mirror: by hand.
+// Half an hour and more, and hundreds of packages from the mirror, whose Release.gpg and whose installer's components must
+// be of the present point release: by hand.
 test.skipIf(LOG === undefined)(
   "installs to an empty disk, which boots to a login",
   async () => {

@@ -169,8 +169,13 @@ test("refuses a version 2 image with snapshots, as qemu-img does, and a disk tha
   qemuImg("snapshot", "-c", "before", path);
   expect(() => qemuImg("resize", "-q", path, "2M")).toThrow();
   await expect(resizeDisk(path, 2 << 20)).rejects.toThrow(/version 2 and has snapshots, .*\.$/);
-  const disk = await openDisk({ path });
-  await expect(resizeDisk(path, 2 << 20)).rejects.toThrow(/in use/);
+  const other = join(dir, "used.qcow2");
+  qemuImg("create", "-q", "-f", "qcow2", other, "1M");
+  const disk = await openDisk({ path: other });
+  await expect(resizeDisk(other, 2 << 20)).rejects.toThrow(/in use/);
+  const both = await Promise.allSettled([disk.resize(4 << 20), disk.resize(3 << 20)]);
+  expect(both.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+  expect(disk.size).toBe(4 << 20);
   await expect(disk.resize(512)).rejects.toThrow(/while a machine has it, it can only grow\.$/);
   await disk.close();
 });
