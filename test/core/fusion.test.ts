@@ -53,8 +53,11 @@ function stateOf(machine: TestMachine): unknown {
   };
 }
 
+/** Pairs are the interpreter's: where compiled code begins there are none. */
+const interpreter = () => makeMachine({ engine: "interpreter" });
+
 describe("every pair", () => {
-  const [together, apart] = [makeMachine(), makeMachine()];
+  const [together, apart] = [interpreter(), interpreter()];
   for (const machine of [together, apart]) machine.writeU64(HANDLER, BigInt(encode("jal", { rd: 0, target: 0 })));
 
   test.each(fusions.map((fusion) => [fusion.name, fusion] as const))("%s", (_, { first, second, id }) => {
@@ -112,7 +115,7 @@ describe("code that changes", () => {
   });
 
   test("a fused op is one of the list", () => {
-    const machine = makeMachine();
+    const machine = interpreter();
     machine.write(CODE, new Uint8Array(Uint16Array.from([1, 2, 3, 4], word).buffer));
     machine.setPc(CODE);
     machine.core.calls.run(0, 4);
