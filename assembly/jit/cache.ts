@@ -7,10 +7,10 @@
  */
 
 import {
-  CT_COMPILED, D_BREAKS, DEBUG, DEV_MACHINE, H_COUNTERS, H_INSTRET, JIT_BUFFER, JIT_FLIGHT, JIT_HEAT, JIT_HEAT_SIZE, JIT_LATER, M_JIT_BYTES,
-  M_JIT_CODE, M_JIT_EVICTIONS, M_JIT_FLIGHT, M_JIT_GENERATION, M_JIT_HOT, M_JIT_LOST, M_JIT_MODULES, M_JIT_RECALLED,
-  M_JIT_REGIONS, M_JIT_SINCE, M_JIT_STALE, M_JIT_TICKET, M_JIT_TOTAL, M_UOP_NEXT, UOP_GENERATION, UOP_HEADER,
-  UOP_POOL, UOP_REGIONS, UOP_SLOTS, UOP_STRIDE, UOP_UNASKED,
+  CT_COMPILED, D_BREAKS, DEBUG, DEV_MACHINE, H_COUNTERS, H_INSTRET, JIT_BUFFER, JIT_FLIGHT, JIT_HEAT, JIT_HEAT_SIZE,
+  JIT_LATER, M_JIT_BYTES, M_JIT_CODE, M_JIT_EVICTIONS, M_JIT_FLIGHT, M_JIT_GENERATION, M_JIT_HOT, M_JIT_LOST,
+  M_JIT_MODULES, M_JIT_RECALLED, M_JIT_REGIONS, M_JIT_SINCE, M_JIT_STALE, M_JIT_TICKET, M_JIT_TOTAL, M_UOP_NEXT,
+  UOP_GENERATION, UOP_HEADER, UOP_POOL, UOP_REGIONS, UOP_SLOTS, UOP_STRIDE, UOP_UNASKED,
 } from "../abi";
 import { pageAt } from "../bus/ram";
 import { hartAt } from "../hart/state";
@@ -227,7 +227,10 @@ const UNKNOWN: i32 = 0;
 /** A module's ticket: it is compiled at once, whatever else the host does. */
 const NOW: u32 = 0;
 
-/** Asks the host what it knows of the page with these micro-ops. What it knows is in JIT_RECORD. @returns what `revive` is to be told */
+/**
+ * Asks the host what it knows of the page with these micro-ops; that is in JIT_RECORD then.
+ * @returns what `revive` is to be told, 0 when there is nothing
+ */
 export function recall(slots: u32): i32 {
   if (load<u32>(DEBUG, D_BREAKS) || !recallsLeft()) return UNKNOWN;
   holdsCode(slots);
@@ -238,11 +241,15 @@ export function recall(slots: u32): i32 {
 
 /** Half of everything is for what turns out to be hot now, or what was hot once would drive it out. */
 function recallsLeft(): bool {
-  return load<u32>(DEV_MACHINE, M_JIT_MODULES) < JIT_MOST_MODULES / 2 && load<u32>(DEV_MACHINE, M_JIT_BYTES) < JIT_MOST_BYTES / 2 &&
-    regionsLeft() >= JIT_MOST_REGIONS / 2 + MOST_ENTRIES;
+  if (load<u32>(DEV_MACHINE, M_JIT_MODULES) >= JIT_MOST_MODULES / 2) return false;
+  if (load<u32>(DEV_MACHINE, M_JIT_BYTES) >= JIT_MOST_BYTES / 2) return false;
+  return regionsLeft() >= JIT_MOST_REGIONS / 2 + MOST_ENTRIES;
 }
 
-/** Puts regions of a page in use that `recall` has found, and whose instructions are decoded by now: their module, or one made anew of all that were known. */
+/**
+ * Puts regions of a page in use that `recall` has found, and whose instructions are decoded by now: their module, or
+ * one made anew of all that were known.
+ */
 export function revive(slots: u32, known: i32): void {
   if (known > 0) reviveModule(slots, <u32>known);
   else reviveEntries(slots);

@@ -100,6 +100,8 @@ function instantiate(memory: WebAssembly.Memory, random: Random): Readonly<Recor
     mmioWrite: () => {},
     compile: regions.compile,
     place: regions.place,
+    recall: regions.recall,
+    revive: regions.revive,
     forget: regions.forget,
   };
   const instance: WebAssembly.Instance = new WebAssembly.Instance(module, { env: { memory }, host });
