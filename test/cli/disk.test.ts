@@ -107,7 +107,9 @@ test("resizes, and commits an overlay, as qemu-img sees it", async () => {
 
   await ok("create", "--backing", at("size.qcow2"), at("commit.qcow2"), "3M");
   await run("qemu-io", ["-c", "write -P 5 2560K 64K", at("commit.qcow2")]);
-  expect((await ok("commit", at("commit.qcow2"))).stdout).toBe(`${at("size.qcow2")} has what ${at("commit.qcow2")} had\n`);
+  expect((await ok("commit", at("commit.qcow2"))).stdout).toBe(
+    `${at("size.qcow2")} has what ${at("commit.qcow2")} had\n`,
+  );
   const read = await run("qemu-io", ["-r", "-c", "read -P 5 2560K 64K", at("size.qcow2")]);
   expect([read.status, read.stdout]).toEqual([0, expect.not.stringContaining("failed")]);
   expect((await run("qemu-img", ["check", at("commit.qcow2")])).status).toBe(0);
