@@ -8,7 +8,7 @@ import { jitFlags } from "../../src/host/node/v8.ts";
 const HINTS = "--experimental-wasm-branch-hinting";
 const RELAXED = "--experimental-wasm-relaxed-simd";
 const CHECKS = "--no-wasm-stack-checks";
-const BUDGET = "--wasm-tiering-budget=80000000";
+const BUDGET = "--wasm-tiering-budget=20000000";
 
 test.each([
   ["11.3.244.8-node.38", [HINTS, RELAXED, BUDGET, CHECKS]],

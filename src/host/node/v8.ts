@@ -13,7 +13,7 @@ const FEATURES: readonly Feature[] = [
   { flag: "--experimental-wasm-branch-hinting", shipped: [13, 7] },
   { flag: "--experimental-wasm-relaxed-simd", shipped: [11, 4] },
   // Optimising a region costs milliseconds, and a boot has hundreds that run briefly. Newer versions wait as long by themselves.
-  { flag: "--wasm-tiering-budget=80000000", shipped: [13, 6] },
+  { flag: "--wasm-tiering-budget=20000000", shipped: [13, 6] },
   // Loops are 3 to 20 % faster without. Regions need none: each call of one counts the depth, and a run is short.
   { flag: "--no-wasm-stack-checks", shipped: [14, 7] },
 ];
