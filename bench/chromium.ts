@@ -7,7 +7,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { servedImages } from "../src/web/server/images.ts";
 import { folderAt, type Served, staticServer } from "../src/web/server/static.ts";
 import { BenchError } from "./errors.ts";
-import { processorMeter } from "./lines.ts";
+import { type Processor, processorMeter } from "./lines.ts";
 import { packageRoot } from "./paths.ts";
 
 const EXECUTABLE = "/usr/bin/chromium";
@@ -68,8 +68,7 @@ export async function openBench(files: ReadonlyMap<string, Served>): Promise<Ben
 export interface Meter {
   /** Memory that they have for themselves, MB. */
   megabytes(): number;
-  /** Processor seconds so far. */
-  seconds(): number;
+  seconds(): Processor;
 }
 
 export async function rendererMeter(page: Page): Promise<Meter> {

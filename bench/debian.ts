@@ -5,15 +5,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type * as Api from "../src/node.ts";
 import type { Arrival } from "../src/oracle/command.ts";
-import { run, runUntil } from "../src/oracle/command.ts";
+import { run, runTool, runUntil } from "../src/oracle/command.ts";
 import { cacheDirectory } from "../src/oracle/qemu.ts";
 import { BenchError } from "./errors.ts";
+import { type Line, runLines } from "./lines.ts";
 import type { Machines } from "./machines.ts";
 import { packageRoot } from "./paths.ts";
 
 const TOOLS = ["fio", "gcc", "iperf3", "python3-minimal", "sqlite3", "xz-utils", "zstd"];
 /** Guest RAM, MiB. */
 const MEMORY = 1024;
+
+interface ScriptOptions {
+  readonly scratch?: string;
+  readonly port?: number;
+}
 
 /** Runs on one machine. */
 export interface Runner {
@@ -25,7 +31,9 @@ export interface Runner {
    * @param port of the host's loopback that the guest may reach, at 10.0.2.2
    * @returns what it wrote on the console
    */
-  script(text: string, options: { scratch?: string; port?: number }): Promise<string>;
+  script(text: string, options: ScriptOptions): Promise<string>;
+  /** The same without scratch and port, line by line. @param patience seconds that it may take */
+  lines(text: string, patience: number): Promise<Line[]>;
 }
 
 export interface Debian {
@@ -62,13 +70,13 @@ export async function debianRunners(machines: Machines, tools: boolean, say: (wh
     runners.set("wardian", {
       until: (pattern, env = {}) =>
         runUntil(wardian.command([...args, "--append", image.append, ...root, "--net", "user"]), pattern, { env }),
-      async script(text, { scratch, port }) {
+      ...scripts({}, async (text, { scratch, port }) => {
         const disks = ["--disk", `${await scripted(text)},format=raw,readonly`];
         if (scratch !== undefined) disks.push("--disk", `${scratch},format=raw`);
         const net = port === undefined ? [] : ["--net", "user", "--net-allow", `127.0.0.1:${port}`];
         const append = ["--append", `${image.append} ${INIT}`];
-        return (await wardian.boot([...args, ...append, ...root, ...disks, ...net])).stdout;
-      },
+        return wardian.command([...args, ...append, ...root, ...disks, ...net]);
+      }),
     });
   }
   for (const qemu of qemus) {
@@ -85,15 +93,27 @@ export async function debianRunners(machines: Machines, tools: boolean, say: (wh
     runners.set(qemu.label, {
       until: (pattern) =>
         runUntil([...qemu.command, ...args, "-append", image.append, ...root, ...net], pattern, { env: qemu.env }),
-      async script(text, { scratch, port }) {
+      ...scripts(qemu.env, async (text, { scratch, port }) => {
         const disks = disk(await scripted(text), "raw", ",readonly=on", 1);
         if (scratch !== undefined) disks.push(...disk(scratch, "raw", "", 2));
         const append = ["-append", `${image.append} ${INIT}`];
-        return (await qemu.run([...args, ...append, ...root, ...disks, ...(port === undefined ? [] : net)])).stdout;
-      },
+        const nic = port === undefined ? [] : net;
+        return [...qemu.command, ...args, ...append, ...root, ...disks, ...nic];
+      }),
     });
   }
   return { runners, directory, close: () => rm(directory, { recursive: true, force: true }) };
+}
+
+/** What starts a machine that runs a script. */
+type Starter = (text: string, options: ScriptOptions) => Promise<string[]>;
+
+function scripts(env: Readonly<Record<string, string>>, command: Starter): Pick<Runner, "script" | "lines"> {
+  return {
+    script: async (text, options) =>
+      (await runTool(await command(text, options), "install what bench/README.md says", { env })).stdout,
+    lines: async (text, patience) => runLines(await command(text, {}), patience, env),
+  };
 }
 
 /** @param directory for the recipe of an image with tools */

@@ -102,7 +102,7 @@ export function outcomesOf(
       const from = lines.findIndex(({ text }) => text === `program ${kernel.name}`);
       const length = lines.slice(from + 1).findIndex(({ text }) => text.startsWith("program "));
       const own = lines.slice(from + 1, length < 0 ? undefined : from + 1 + length);
-      return [kernel.name, outcomeOf(machine, kernel, repetitions, lines[from]?.cpu ?? 0, from < 0 ? [] : own)];
+      return [kernel.name, outcomeOf(machine, kernel, repetitions, lines[from]?.cpu.all ?? 0, from < 0 ? [] : own)];
     }),
   );
 }

@@ -51,9 +51,12 @@ export function startV86(page: Page): Promise<void> {
       text += String.fromCharCode(byte);
       heard();
     });
+    const sequences = new RegExp(`${String.fromCharCode(27)}\\[[\\d;?]*[A-Za-z]`, "g");
     const expect = (pattern: RegExp) =>
       new Promise<string>((resolve) => {
         heard = () => {
+          // Sequences of the terminal aren't text: the shell asks for the cursor's place behind its prompt.
+          text = text.replace(sequences, "");
           const match = pattern.exec(text);
           if (!match) return;
           heard = () => {};
