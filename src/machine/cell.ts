@@ -267,19 +267,28 @@ export class Cell {
 
   /** Delivers input and runs a round. @returns whether no hart has anything to do, or how it ended */
   #step(): boolean | SliceResult {
-    // Counted time stands still until disks have done what they were asked.
-    if (this.options.deterministic && (this.busy || this.stalled)) return { state: "idle", nanoseconds: undefined };
+    if (this.#waitsForDisks) return { state: "idle", nanoseconds: undefined };
     this.#pushed = false;
     this.#deliver();
     const rounds = this.debugger ?? this.#tracer;
+    const { deterministic } = this.options;
+    if (deterministic) this.#virtio.hold();
     const idle = rounds ? rounds.round(this.#quantum) : this.#round();
+    if (deterministic) this.#virtio.release();
     this.#drainConsole();
     this.#flash?.look();
     const exit = this.#exit();
     if (exit) return { state: "exit", exit };
     if (idle === "stopped") return { state: "stopped" };
+    // No timer of the guest's goes off meanwhile, however long they take.
+    if (this.#waitsForDisks) return { state: "idle", nanoseconds: undefined };
     // What waited for the guest to make room is delivered before it sleeps.
     return idle && !this.#pushed && !this.#deliver();
+  }
+
+  /** Counted time stands still until disks have done what they were asked. */
+  get #waitsForDisks(): boolean {
+    return this.options.deterministic && (this.busy || this.stalled);
   }
 
   #deliver(): boolean {

@@ -114,6 +114,7 @@ export class VirtioDevices {
   readonly #functions: PciTransport[] = [];
   readonly #rng: EntropyDevice;
   readonly #disks = new Map<number, { readonly device: BlockDevice; readonly port: DiskPort }>();
+  #held = false;
   readonly #nets = new Map<number, NetDevice>();
   readonly #shares = new Map<number, { readonly device: FileSystemDevice; readonly port: FilesPort }>();
   readonly #links: readonly Link[];
@@ -355,9 +356,20 @@ export class VirtioDevices {
     if (failed) throw failed.reason;
   }
 
+  /** What completes from now on is kept, so that it comes in one order, at once or later. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Ends `hold`. */
+  release(): void {
+    this.#held = false;
+    this.#quiet();
+  }
+
   /** Something has nothing to do; once nothing has, what was kept is brought, device by device. */
   #quiet(): void {
-    if (this.busy || this.stalled) return;
+    if (this.#held || this.busy || this.stalled) return;
     for (const { port } of this.#disks.values()) port.flush();
     for (const { port } of this.#shares.values()) port.flush();
   }
