@@ -64,8 +64,9 @@ export async function tabs(): Promise<(url: string) => Promise<Tab>> {
       return (result as { value?: unknown }).value;
     };
     await show();
-    // A page that is being opened has no context to evaluate in.
-    while ((await evaluate("document.readyState").catch(() => "")) !== "complete")
+    // A page that is being opened has no context to evaluate in, and before that it is an empty one.
+    const isThere = `document.readyState === "complete" && location.href === ${JSON.stringify(url)}`;
+    while ((await evaluate(isThere).catch(() => false)) !== true)
       await new Promise((resolve) => setTimeout(resolve, 50));
     return { show, evaluate };
   };
