@@ -18,7 +18,7 @@ const PATIENCE = 3600;
 const JOBS: readonly (readonly [name: string, command: string])[] = [
   ["python3", "python3 work.py"],
   ["perl", "perl work.pl"],
-  ["gzip of 20 MB", "gzip -c data"],
+  ["gzip of 20 MB", "gzip -n -c data"],
   ["xz of 20 MB", "xz -0 -T1 -c data"],
   ["zstd of 20 MB", "zstd -q -c data"],
   ["sqlite3", "sqlite3 work.db <work.sql"],
