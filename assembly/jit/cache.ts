@@ -25,12 +25,12 @@ import {
 import { discover } from "./region";
 import { forgetSplits } from "./split";
 
-/** Regions, and so slots of the table: engines of today copy the table into every instance that imports it. */
-export const JIT_MOST_REGIONS: u32 = 2048;
-/** Modules: each is an instance with a copy of the table, and an entry in the table is written to all copies. */
-export const JIT_MOST_MODULES: u32 = 1024;
+/** Regions, and so slots of the table. */
+export const JIT_MOST_REGIONS: u32 = 8192;
+/** Modules: each is an instance. */
+export const JIT_MOST_MODULES: u32 = 8192;
 /** Bytes of modules: their machine code is several times as large, and the host's. */
-export const JIT_MOST_BYTES: u32 = 16 << 20;
+export const JIT_MOST_BYTES: u32 = 32 << 20;
 /** Modules that the host compiles at a time: more would only wait, and what they are of may not be hot by then. */
 export const JIT_MOST_FLIGHT: u32 = 8;
 

@@ -19,8 +19,7 @@ export const BR: u8 = 0x0c;
 export const BR_IF: u8 = 0x0d;
 export const RETURN: u8 = 0x0f;
 export const CALL: u8 = 0x10;
-export const CALL_INDIRECT: u8 = 0x11;
-export const RETURN_CALL_INDIRECT: u8 = 0x13;
+export const RETURN_CALL: u8 = 0x12;
 export const SELECT: u8 = 0x1b;
 export const LOCAL_GET: u8 = 0x20;
 export const LOCAL_SET: u8 = 0x21;
@@ -230,18 +229,15 @@ export function access(op: u8, offset: u32): void {
   unsigned(offset);
 }
 
-/** Calls the function of table 0 whose index is on the stack. */
-export function callIndirect(type: u32): void {
-  byte(CALL_INDIRECT);
-  unsigned(type);
-  byte(0);
+export function call(f: u32): void {
+  byte(CALL);
+  unsigned(f);
 }
 
-/** As `callIndirect`, in place of a return. */
-export function returnCallIndirect(type: u32): void {
-  byte(RETURN_CALL_INDIRECT);
-  unsigned(type);
-  byte(0);
+/** In place of a return. */
+export function returnCall(f: u32): void {
+  byte(RETURN_CALL);
+  unsigned(f);
 }
 
 export function branch(label: u32): void {

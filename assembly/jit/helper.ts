@@ -1,5 +1,5 @@
 /**
- * What compiled code calls, by way of the table: the interpreter's handlers. The
+ * What compiled code imports and calls: the interpreter's handlers. The
  * caller has set H_PC to the instruction. It returns ST_OK, or has set H_PC,
  * H_JIT_N and H_JIT_STATUS for leaving.
  */
@@ -46,5 +46,3 @@ export function jitCall(h: usize, uop: u64, n: i32, info: u32): i32 {
   if (st == ST_JUMP) return leave(h, n, st);
   return leaveAt(h, n, st);
 }
-
-export function callHelper(): i32 { return jitCall.index; }

@@ -16,19 +16,19 @@ import {
 import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
-  access, BLOCK, branch, byte, CALL, callIndirect, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
+  access, BLOCK, branch, byte, call, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
   hintsStart, I32, i32c, I32_ADD, I32_AND, I32_EQ, I32_EQZ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, I64,
   i64c, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_OR, I64_STORE, I64_SUB, IF,
-  LOOP, RETURN, returnCallIndirect, seldom, set, size, sized, tee, unsigned, VOID,
+  LOOP, RETURN, returnCall, seldom, set, size, sized, tee, unsigned, VOID,
 } from "./emit";
 import { atAccess, planAccesses } from "./accesses";
 import { jumpKnown } from "./jumps";
 import { lower } from "./lower";
 import { lowerPair } from "./lower-pair";
 import {
-  COPIES, declareFloats, dirty, fetchOffset, fillAll, floatGroups, flush, forgetFresh, fp, FP_DIRTY, FP_LIMIT, FP_ON, know,
+  COPIES, declareFloats, dirty, fetchOffset, fillAll, floatGroups, flush, forgetFresh, fp, FP_DIRTY, FP_LIMIT, FP_ON, F_OWN, F_REGION, know,
   knowWords, learn, leaveWith, LINEARS, loadBank, loadLimit, L_BUDGET, L_DEPTH, L_ENTRY, L_GOAL, L_HART, L_PAGE, L_TEMP, narrow,
-  noteBudget, pending, pushFs, pushPc, ready, retire, settle, setX, SINK, T_REGION, widen, words, writeBack, x,
+  noteBudget, pending, pushFs, pushPc, ready, retire, settle, setX, SINK, widen, words, writeBack, x,
 } from "./parts";
 import {
   callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, headsTwo, idomOf, isHeader, isMerge, isOuter, keptAt,
@@ -148,7 +148,7 @@ export function writeModule(pageSlots: u32, all: bool, room: u32): u32 {
 
 function writeBody(index: u32): void {
   const body = size();
-  hintsFor(index);
+  hintsFor(F_OWN + index);
   unsigned(3 + floatGroups());
   unsigned(3 + COPIES); byte(I64); // L_VA, L_TEMP, L_GOAL, L_COPY
   unsigned(3 + LINEARS); byte(I32); // L_ENTRY, L_TLB, L_HOME, L_LINEAR
@@ -432,8 +432,7 @@ function callTo(offset: i32): void {
   get(L_DEPTH);
   i32c(1);
   byte(I32_ADD);
-  byte(CALL);
-  unsigned(known);
+  call(F_OWN + known);
   set(L_TEMP);
 }
 
@@ -481,7 +480,7 @@ function callLoose(): void {
   byte(IF);
   byte(VOID);
   pushFound(true);
-  callIndirect(T_REGION);
+  call(F_REGION);
   set(L_TEMP);
   byte(ELSE);
   noteBudget();
@@ -560,7 +559,7 @@ function follow(): void {
   byte(IF);
   byte(VOID);
   pushFound(false);
-  returnCallIndirect(T_REGION);
+  returnCall(F_REGION);
   byte(END);
   know(0, 0, 0, 0, 0);
   noteBudget();

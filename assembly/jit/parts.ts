@@ -11,12 +11,11 @@ import {
   H_F, H_FCSR, H_JIT_N, H_JIT_STATUS, H_MSTATUS, H_PC, H_TLB, H_X, HANDLERS, JIT_WORK, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS,
 } from "../abi";
 import {
-  access, byte, callIndirect, END, F32, F32_REINTERPRET, F32_STORE, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get, I32,
+  access, byte, call, END, F32, F32_REINTERPRET, F32_STORE, F64, F64_LOAD, F64_REINTERPRET, F64_STORE, get, I32,
   I32_AND, I32_EQ, I32_LOAD, I32_REINTERPRET, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c, I64_ADD, I64_EXTEND_I32_S,
   I64_EXTEND_I32_U, I64_GE_U, I64_LOAD, I64_OR, I64_REINTERPRET, I64_SHR_U, I64_STORE, i64c, RETURN, seldom, SELECT, set, tee,
   unsigned,
 } from "./emit";
-import { callHelper } from "./helper";
 import { CSR, shapeOf, WRITES_A, WRITES_F_A } from "../isa/shape.generated";
 import { bitF, floats, op, opA, opB, opImm, opSize, rawOp } from "./region";
 
@@ -47,7 +46,19 @@ const TEMPS: u32 = 10;
 
 // Types, as module.ts declares them.
 export const T_REGION: u32 = 0;
-export const T_CALL: u32 = 1;
+export const T_HANDLER: u32 = 1;
+export const T_ENTER: u32 = 2;
+
+// Functions by their numbers.
+/**
+ * Imported: a region's arguments and its place in the table, on to that region. The table itself isn't imported: some
+ * engines keep a copy of it in every instance that does, for as long as the table lives.
+ */
+export const F_REGION: u32 = 0;
+/** Imported: `jitCall`. */
+export const F_HANDLER: u32 = 1;
+/** The module's own from here on. */
+export const F_OWN: u32 = 2;
 
 export const SINK: u32 = 32;
 
@@ -466,7 +477,6 @@ export function callHandler(offset: i32): void {
   i64c(<u64>rawOp | (<u64>opA << 16) | (<u64>opB << 24) | (<u64>(<u32>opImm) << 32));
   budgetAfter(1);
   i32c((load<u32>(HANDLERS + (<u32>rawOp << 2)) >> 1) | (opSize << 24));
-  i32c(callHelper());
-  callIndirect(T_CALL);
+  call(F_HANDLER);
   leaveUnlessOk();
 }

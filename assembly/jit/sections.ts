@@ -2,7 +2,7 @@
 
 import { JIT_HINTS } from "../abi";
 import { byte, hintCount, I32, I64, size, sized, unsigned } from "./emit";
-import { T_REGION } from "./parts";
+import { F_OWN, T_ENTER, T_HANDLER, T_REGION } from "./parts";
 
 function name(length: u32, a: u64): void {
   unsigned(length);
@@ -12,23 +12,27 @@ function name(length: u32, a: u64): void {
 export function writeTypes(): void {
   byte(1);
   const s = size();
-  unsigned(2);
+  unsigned(3);
   byte(0x60); unsigned(4); byte(I32); byte(I32); byte(I64); byte(I32); unsigned(1); byte(I64);
   byte(0x60); unsigned(4); byte(I32); byte(I64); byte(I32); byte(I32); unsigned(1); byte(I32);
+  byte(0x60); unsigned(5); byte(I32); byte(I32); byte(I64); byte(I32); byte(I32); unsigned(1); byte(I64);
   sized(s);
 }
 
-/** "env" "memory" and "env" "table". */
+/** "env" "memory", "env" "region" and "env" "handler". */
 export function writeImports(): void {
   byte(2);
   const s = size();
-  unsigned(2);
+  unsigned(3);
   name(3, 0x76_6e_65);
   name(6, 0x79_72_6f_6d_65_6d);
   byte(2); byte(0); unsigned(0);
   name(3, 0x76_6e_65);
-  name(5, 0x65_6c_62_61_74);
-  byte(1); byte(0x70); byte(0); unsigned(0);
+  name(6, 0x6e_6f_69_67_65_72);
+  byte(0); unsigned(T_ENTER);
+  name(3, 0x76_6e_65);
+  name(7, 0x72_65_6c_64_6e_61_68);
+  byte(0); unsigned(T_HANDLER);
   sized(s);
 }
 
@@ -45,7 +49,7 @@ export function writeFunctions(count: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     name(1, 0x61 + i);
     byte(0);
-    unsigned(i);
+    unsigned(F_OWN + i);
   }
   sized(s);
 }

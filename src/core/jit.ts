@@ -8,6 +8,7 @@ import {
   joinProfiles,
   type ProfileLayout,
 } from "./code-cache.ts";
+import { type Enter, enterTable } from "./enter.ts";
 
 /**
  * Compiles a module and tells `done` once, now or later: nothing when the engine
@@ -41,7 +42,10 @@ export interface JitCore {
     readonly JIT_RECORD: number;
     readonly R_LENGTH: number;
   };
-  readonly calls: { jitInstall(ticket: number): number };
+  readonly calls: {
+    jitInstall(ticket: number): number;
+    jitCall(hart: number, uop: bigint, budget: number, info: number): number;
+  };
 }
 
 /** Larger than any module of the core's. */
@@ -51,8 +55,8 @@ const REFUSED = -1;
 const UNKNOWN = 0;
 const PROFILE_ONLY = -1;
 const PAGE = 4096;
-/** The table grows by so many at a time: every instance's copy of it grows too. */
-const TABLE_STEP = 128;
+/** The table grows by so many at a time. */
+const TABLE_STEP = 1024;
 
 /** Sees a module of so many regions before it is compiled, and gives the bytes to compile. */
 export type Observer = (module: Uint8Array<ArrayBuffer>, count: number) => Uint8Array<ArrayBuffer>;
@@ -74,6 +78,7 @@ export class RegionHost {
   readonly #asked = new Map<number, Asked>();
   /** Length of the table without regions. */
   #base: number | undefined;
+  #enter: Enter | undefined;
 
   constructor(core: () => JitCore, compile: Compile, observe: Observer = (module) => module, cache?: CodeCache) {
     this.#core = core;
@@ -169,10 +174,12 @@ export class RegionHost {
 
   /** @returns the index of the first of a module's functions in the table, or -1 */
   #place({ region, count, module }: Asked): number {
-    const { memory, table } = this.#core();
+    const { memory, table, calls } = this.#core();
     if (!module) return REFUSED;
     try {
-      const { exports } = new WebAssembly.Instance(module, { env: { memory, table } });
+      this.#enter ??= enterTable(table);
+      const env = { memory, region: this.#enter, handler: calls.jitCall };
+      const { exports } = new WebAssembly.Instance(module, { env });
       this.#base ??= table.length;
       const index = this.#base + region;
       if (index + count > table.length) table.grow(Math.max(TABLE_STEP, index + count - table.length));

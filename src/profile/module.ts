@@ -19,8 +19,10 @@ export interface FunctionBody {
 
 export interface WasmModule {
   readonly types: readonly FunctionType[];
-  /** As text. */
+  /** Of memory, as text. */
   readonly imports: readonly string[];
+  /** Functions that are imported; their numbers come before those of its own. */
+  readonly imported: readonly { readonly name: string; readonly type: number }[];
   /** By the function's number. */
   readonly exports: ReadonlyMap<number, string>;
   readonly functions: readonly FunctionBody[];
@@ -46,12 +48,13 @@ export function valueType(code: number): string {
   return name;
 }
 
-/** Reads a module that imports no functions. @throws WasmError */
+/** Reads a module of the translator's. @throws WasmError */
 export function readModule(bytes: Uint8Array): WasmModule {
   const reader = new Reader(bytes, 8);
   const module = {
     types: [] as FunctionType[],
     imports: [] as string[],
+    imported: [] as { name: string; type: number }[],
     exports: new Map<number, string>(),
     functions: [] as FunctionBody[],
     names: new Map<number, string>(),
@@ -71,7 +74,7 @@ export function readModule(bytes: Uint8Array): WasmModule {
         section.byte(); // 0x60
         return { params: types(), results: types() };
       });
-    } else if (id === 2) module.imports = section.list(() => readImport(section));
+    } else if (id === 2) section.list(() => readImport(section, module));
     else if (id === 3) declared = section.list(() => section.unsigned());
     else if (id === 7) {
       section.list(() => {
@@ -79,7 +82,10 @@ export function readModule(bytes: Uint8Array): WasmModule {
         section.byte(); // a function
         module.exports.set(section.unsigned(), name);
       });
-    } else if (id === 10) module.functions = section.list((i) => readBody(section, declared[i] ?? 0, hints.get(i)));
+    } else if (id === 10)
+      module.functions = section.list((i) =>
+        readBody(section, declared[i] ?? 0, hints.get(module.imported.length + i)),
+      );
     else throw new WasmError(`section ${id} is none that the translator writes`);
   }
   return module;
@@ -110,15 +116,13 @@ function readElements(section: Reader, places: Map<number, number>): void {
   section.list((i) => places.set(first + i, section.unsigned()));
 }
 
-function readImport(section: Reader): string {
-  const names = `"${section.name()}" "${section.name()}"`;
+function readImport(section: Reader, to: { imports: string[]; imported: { name: string; type: number }[] }): void {
+  const from = section.name();
+  const name = section.name();
   const kind = section.byte();
-  if (kind === 1) {
-    const element = valueType(section.byte());
-    return `${names} (table ${readLimits(section)} ${element})`;
-  }
-  if (kind === 2) return `${names} (memory ${readLimits(section)})`;
-  throw new WasmError("an import is neither memory nor table");
+  if (kind === 0) to.imported.push({ name, type: section.unsigned() });
+  else if (kind === 2) to.imports.push(`"${from}" "${name}" (memory ${readLimits(section)})`);
+  else throw new WasmError("an import is neither memory nor function");
 }
 
 function readLimits(section: Reader): string {
@@ -158,14 +162,14 @@ function readNames(section: Reader, names: Map<number, string>): void {
   }
 }
 
-/** A module that has no names, with a section of names for its functions behind it. */
-export function withNames(module: Uint8Array, names: readonly string[]): Uint8Array<ArrayBuffer> {
+/** A module that has no names, with a section of names for its functions, from number `first`, behind it. */
+export function withNames(module: Uint8Array, first: number, names: readonly string[]): Uint8Array<ArrayBuffer> {
   const text = new TextEncoder();
   const name = (string: string) => {
     const bytes = text.encode(string);
     return [...leb(bytes.length), ...bytes];
   };
-  const list = [...leb(names.length), ...names.flatMap((string, i) => [...leb(i), ...name(string)])];
+  const list = [...leb(names.length), ...names.flatMap((string, i) => [...leb(first + i), ...name(string)])];
   const section = [...name("name"), 1, ...leb(list.length), ...list];
   const head = [0, ...leb(section.length)];
   const out = new Uint8Array(module.length + head.length + section.length);

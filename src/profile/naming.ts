@@ -22,13 +22,9 @@ export function namingOf(abi: Abi, inTable: (index: number) => string | undefine
   return {
     local: (index) => locals.get(index) ?? INTEGER_REGISTERS[index - abi.L_X!],
     offset: (offset, base) => (base === "$hart" ? fieldName(abi, fields, offset) : tlbName(abi, offset)),
-    inTable: (index) => {
-      const name = inTable(index);
-      return name === undefined ? undefined : `$${plain(name)}`;
-    },
     // The last argument: the handler's place in the table, and the instruction's size above it.
     argument: (callee, position, value) => {
-      const handler = callee === "$jitCall" && position === 3 ? inTable(value & 0xff_ffff) : undefined;
+      const handler = callee === "$handler" && position === 3 ? inTable(value & 0xff_ffff) : undefined;
       return handler === undefined ? undefined : `$${plain(handler)}|${value >>> 24}<<24`;
     },
   };

@@ -6,7 +6,6 @@ export type Immediate =
   | "block"
   | "label"
   | "function"
-  | "indirect"
   | "local"
   | "memory"
   | "i32"
@@ -38,9 +37,8 @@ add(0x0c, "br", 0, 0, "label");
 add(0x0d, "br_if", 1, 0, "label");
 add(0x0f, "return", 1, 0);
 add(0x10, "call", 0, 0, "function");
-add(0x11, "call_indirect", 0, 0, "indirect");
 add(0x12, "return_call", 0, 0, "function");
-add(0x13, "return_call_indirect", 0, 0, "indirect");
+add(0x12, "return_call", 0, 0, "function");
 add(0x1a, "drop", 1, 0);
 add(0x1b, "select", 3, 1);
 add(0x20, "local.get", 0, 1, "local");

@@ -49,6 +49,6 @@ export class Recorder {
       if (this.regions.size < MOST_REGIONS || this.regions.has(name))
         this.regions.set(name, { address, virtual: virtual(address), page, module, index });
     });
-    return withNames(module, addresses.map(regionName));
+    return withNames(module, abi.F_OWN!, addresses.map(regionName));
   };
 }

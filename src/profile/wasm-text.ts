@@ -15,8 +15,6 @@ export interface Naming {
   local(index: number): string | undefined;
   /** Of a load's or store's offset. @param base the local that the address is, if it is one */
   offset(offset: number, base: string | undefined): string | undefined;
-  /** Of a function by its place in the table. */
-  inTable(index: number): string | undefined;
   /** Of the argument of a call. @param callee the function's name */
   argument(callee: string, position: number, value: number): string | undefined;
 }
@@ -24,7 +22,6 @@ export interface Naming {
 const PLAIN: Naming = {
   local: () => undefined,
   offset: () => undefined,
-  inTable: () => undefined,
   argument: () => undefined,
 };
 
@@ -50,6 +47,7 @@ export function moduleText(bytes: Uint8Array, naming: Naming = PLAIN): string {
     "(module",
     ...module.types.map((type, i) => `  (type $${i} (func${signature(type)}))`),
     ...module.imports.map((text) => `  (import ${text})`),
+    ...module.imported.map(({ name, type }) => `  (import "env" "${name}" (func $${name} (type $${type})))`),
     ...functions.flat(),
     ")\n",
   ].join("\n");
@@ -65,11 +63,16 @@ function signature({ params, results }: FunctionType): string {
   return list("param", params) + list("result", results);
 }
 
+function functionName({ imported, names }: WasmModule, number: number): string {
+  return `$${imported[number]?.name ?? names.get(number) ?? number - imported.length}`;
+}
+
 function functionLines(module: WasmModule, index: number, naming: Naming): string[] {
   const body = module.functions[index];
   if (!body) throw new WasmError(`there is no function ${index}`);
-  const exported = module.exports.get(index);
-  const head = `(func $${module.names.get(index) ?? index}${exported ? ` (export "${exported}")` : ""}`;
+  const number = module.imported.length + index;
+  const exported = module.exports.get(number);
+  const head = `(func ${functionName(module, number)}${exported ? ` (export "${exported}")` : ""}`;
   return [`${head} (type $${body.type})`, ...new Printer(module, body, naming).lines(), ")"];
 }
 
@@ -106,12 +109,8 @@ class Printer {
       this.#line("else");
       this.#depth++;
     } else if (instruction.immediate === "block") this.#block(instruction, this.#hintAt(at));
-    else if (instruction.immediate === "indirect") this.#callIndirect(name);
-    else if (instruction.immediate === "function") {
-      const index = this.#code.unsigned();
-      const type = this.#module.types[this.#module.functions[index]?.type ?? -1];
-      this.#call(name, `$${this.#module.names.get(index) ?? index}`, type, 0);
-    } else if (instruction.immediate === "i32") {
+    else if (instruction.immediate === "function") this.#call(name, this.#code.unsigned());
+    else if (instruction.immediate === "i32") {
       const value = Number(this.#code.signed());
       this.#push({ name, text: `${value}`, operands: [], value });
     } else {
@@ -188,20 +187,12 @@ class Printer {
     this.#line("end");
   }
 
-  #callIndirect(name: string): void {
-    const type = this.#module.types[this.#code.unsigned()];
-    this.#code.unsigned(); // the table, 0
-    this.#call(name, undefined, type, 1);
-  }
-
-  /** @param more operands behind the arguments */
-  #call(name: string, callee: string | undefined, type: FunctionType | undefined, more: number): void {
+  #call(name: string, number: number): void {
+    const { imported, functions, types } = this.#module;
+    const type = types[(imported[number] ?? functions[number - imported.length])?.type ?? -1];
     if (!type) throw new WasmError("a call has no type");
-    const operands = this.#pop(type.params.length + more);
-    const place = more ? operands.at(-1)!.value : undefined;
-    const known = callee ?? (place === undefined ? undefined : this.#naming.inTable(place));
-    const given = known === undefined || callee ? operands : this.#named(known, operands.slice(0, -1));
-    const expression = { name, text: known ?? "", operands: given };
+    const callee = functionName(this.#module, number);
+    const expression = { name, text: callee, operands: this.#named(callee, this.#pop(type.params.length)) };
     if (name.startsWith("return")) this.#statement(expression);
     else if (type.results.length) this.#push(expression);
     else this.#statement(expression);

@@ -43,6 +43,7 @@ function emitted(program: (a: Assembler) => void): string {
   const { bytes, regions } = modules[0]!;
   const named = withNames(
     bytes,
+    machine.core.abi.F_OWN!,
     regions.map((address) => `r_${address.toString(16)}`),
   );
   return moduleText(

@@ -56,7 +56,7 @@ test("a module's text", () => {
 
 test("names that are put behind a module are read again, and it stays valid", () => {
   const names = ["r_80000852"];
-  const named = withNames(MODULE, names);
+  const named = withNames(MODULE, 0, names);
   expect(WebAssembly.validate(named)).toBe(true);
   expect([...readModule(named).names]).toEqual([[0, "r_80000852"]]);
   expect(functionText(named, 0)).toMatch(/^\(func \$r_80000852 /);
@@ -64,7 +64,7 @@ test("names that are put behind a module are read again, and it stays valid", ()
 
 test("a long name's and a long section's sizes take more bytes", () => {
   const names = Array.from({ length: 200 }, (_, i) => `${"r".repeat(i)}`);
-  expect([...readModule(withNames(MODULE, names)).names.values()]).toEqual(names);
+  expect([...readModule(withNames(MODULE, 0, names)).names.values()]).toEqual(names);
 });
 
 test("a module that is cut or changed anywhere is text or a WasmError", () => {
