@@ -32,8 +32,8 @@ export interface Runner {
    * @returns what it wrote on the console
    */
   script(text: string, options: ScriptOptions): Promise<string>;
-  /** The same without scratch and port, line by line. @param patience seconds that it may take */
-  lines(text: string, patience: number): Promise<Line[]>;
+  /** The same without scratch and port, line by line. @param patience seconds that it may take @param env more of the environment */
+  lines(text: string, patience: number, env?: Readonly<Record<string, string>>): Promise<Line[]>;
 }
 
 export interface Debian {
@@ -112,7 +112,7 @@ function scripts(env: Readonly<Record<string, string>>, command: Starter): Pick<
   return {
     script: async (text, options) =>
       (await runTool(await command(text, options), "install what bench/README.md says", { env })).stdout,
-    lines: async (text, patience) => runLines(await command(text, {}), patience, env),
+    lines: async (text, patience, more = {}) => runLines(await command(text, {}), patience, { ...env, ...more }),
   };
 }
 

@@ -1,6 +1,9 @@
-/** Suite work: what people run in a Debian: interpreters, compressors, a database, a compiler, a shell. */
+/**
+ * Suite work: what people run in a Debian: interpreters, compressors, a database, a compiler, a shell. Ours does it cold,
+ * without anything of earlier runs, and warm, with the compiled code that two of them have left.
+ */
 
-import { readdir, readFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Debian, record } from "../debian.ts";
 import { BenchError } from "../errors.ts";
@@ -96,27 +99,48 @@ export function doneOf(lines: readonly Line[], names: readonly string[], machine
   );
 }
 
+type Times = Map<string, Map<string, number[]>>;
+
+/** Where a run's times go. */
+interface To {
+  readonly walls: readonly Times[];
+  readonly cpu?: Times;
+}
+
 /** Runs on each machine in turn. @throws BenchError when machines compute different things */
 export async function runWork(debian: Debian, runs: number, say: (what: string) => void): Promise<Row[]> {
   const names = JOBS.map(([name]) => name);
   const script = workScript(await sources());
-  const wall = new Map<string, Map<string, number[]>>();
-  const cpu = new Map<string, Map<string, number[]>>();
+  const wall: Times = new Map();
+  const cpu: Times = new Map();
   const sums = new Map<string, string>();
+  const cold: Times = new Map();
+  const does = async (machine: string, { walls, cpu: processor }: To, env?: Readonly<Record<string, string>>) => {
+    const lines = await debian.runners.get(machine)!.lines(script, PATIENCE, env);
+    for (const [name, done] of doneOf(lines, names, machine)) {
+      const agreed = sums.get(name) ?? done.sum;
+      if (agreed !== done.sum) throw new BenchError(`${name} gives something else on ${machine}`);
+      sums.set(name, agreed);
+      for (const times of walls) record(times, name, machine, done.wall);
+      if (processor) record(processor, name, machine, done.cpu);
+    }
+  };
   for (let round = 1; round <= runs; round++) {
-    for (const [machine, runner] of debian.runners) {
+    for (const machine of debian.runners.keys()) {
       say(`work on ${machine}, ${round} of ${runs}`);
-      for (const [name, done] of doneOf(await runner.lines(script, PATIENCE), names, machine)) {
-        const agreed = sums.get(name) ?? done.sum;
-        if (agreed !== done.sum) throw new BenchError(`${name} gives something else on ${machine}`);
-        sums.set(name, agreed);
-        record(wall, name, machine, done.wall);
-        record(cpu, name, machine, done.cpu);
+      if (machine !== "wardian") {
+        await does(machine, { walls: [wall, cold], cpu });
+        continue;
       }
+      const env = { WARDIAN_CODE_CACHE: await mkdtemp(join(debian.directory, "code-")) };
+      await does(machine, { walls: [cold] }, env);
+      await does(machine, { walls: [] }, env);
+      await does(machine, { walls: [wall], cpu }, env);
     }
   }
   return [
     { results: wall, suffix: "", unit: "s" },
+    { results: cold, suffix: ", cold", unit: "s" },
     { results: cpu, suffix: ", processor", unit: "CPU s" },
   ].flatMap(({ results, suffix, unit }) => {
     const rows = names.map((name) =>
