@@ -37,8 +37,8 @@ export const L_LINEAR: u32 = L_HOME + 1;
 export const LINEARS: u32 = 8;
 export const L_X: u32 = L_LINEAR + LINEARS - 1; // x1 is the next one
 // In regions with floating point:
-const L_F: u32 = L_X + 32; //      f64: f0..f31
-const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers
+export const L_F: u32 = L_X + 32; //      f64: f0..f31
+export const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers
 export const L_LIMIT: u32 = L_S + 32; // i32: 253 << 24 if a plain result has no effect but itself, else 0: see FP_LIMIT
 export const L_R32: u32 = L_LIMIT + 1; // f32
 export const L_R: u32 = L_LIMIT + 2; //  f64, and 9 more

@@ -5,7 +5,7 @@ import { FLOAT_REGISTERS, INTEGER_REGISTERS } from "../isa/registers.ts";
 import type { Naming } from "./wasm-text.ts";
 
 /** The translator's locals by their constants' names; those of the registers are behind L_X. */
-const LOCALS = /^L_(?!X$)/;
+const LOCALS = /^L_(?![XFS]$)/;
 /** Constants of the hart's layout that are no field. */
 const NO_FIELD = /^H_(END|BANKS)$/;
 
@@ -20,7 +20,14 @@ export function namingOf(abi: Abi, inTable: (index: number) => string | undefine
   );
   const fields = entries.filter(([name]) => name.startsWith("H_") && !NO_FIELD.test(name)).sort((a, b) => b[1] - a[1]);
   return {
-    local: (index) => locals.get(index) ?? INTEGER_REGISTERS[index - abi.L_X!],
+    // The place of x0, which has no local, is another's.
+    local: (index) =>
+      index === abi.L_X
+        ? "alone"
+        : (locals.get(index) ??
+          INTEGER_REGISTERS[index - abi.L_X!] ??
+          FLOAT_REGISTERS[index - abi.L_F!] ??
+          suffixed(FLOAT_REGISTERS[index - abi.L_S!], ".s")),
     offset: (offset, base) => (base === "$hart" ? fieldName(abi, fields, offset) : tlbName(abi, offset)),
     // The last argument: the handler's place in the table, and the instruction's size above it.
     argument: (callee, position, value) => {
@@ -29,6 +36,8 @@ export function namingOf(abi: Abi, inTable: (index: number) => string | undefine
     },
   };
 }
+
+const suffixed = (name: string | undefined, suffix: string) => (name === undefined ? undefined : name + suffix);
 
 /** A function's own name, without its file's. */
 const plain = (name: string): string => name.slice(name.lastIndexOf("/") + 1);
