@@ -1,7 +1,7 @@
 /** Files of this host: whole ones in, streams out, and a sentence for what goes wrong. */
 
 import { createWriteStream, type WriteStream } from "node:fs";
-import { open, writeFile } from "node:fs/promises";
+import { type FileHandle, open, writeFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 
 /** A file can't be read or written; `message` is one sentence. */
@@ -48,8 +48,9 @@ export async function readSource(source: FileSource, what: string): Promise<Uint
   try {
     const file = await open(source, "r");
     try {
-      const { size } = await file.stat();
-      if (size > MAX_SOURCE) throw tooLarge(path, what);
+      const stat = await file.stat();
+      if (stat.size > MAX_SOURCE) throw tooLarge(path, what);
+      if (stat.isFile() && stat.size > 0) return await readWhole(file, stat.size);
       const chunks: Uint8Array[] = [];
       let length = 0;
       for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) {
@@ -64,6 +65,18 @@ export async function readSource(source: FileSource, what: string): Promise<Uint
   } catch (error) {
     throw fileError(error, "read", path, what);
   }
+}
+
+/** In memory that threads share, so that handing it to an executor copies nothing. */
+async function readWhole(file: FileHandle, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(new SharedArrayBuffer(size));
+  let length = 0;
+  while (length < size) {
+    const { bytesRead } = await file.read(bytes, length, size - length, length);
+    if (bytesRead === 0) break; // it has become shorter meanwhile
+    length += bytesRead;
+  }
+  return bytes.subarray(0, length);
 }
 
 function tooLarge(path: string, what: string): FileError {
