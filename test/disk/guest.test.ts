@@ -90,7 +90,7 @@ describe.each(CLUSTERS)("a guest's ext4 on clusters of %s", (cluster) => {
     expect(requests).toContain("discard");
   });
 
-  test(`survives ${CUTS} cuts`, async () => {
+  test(`survives ${CUTS} cuts`, { timeout: 300_000 + CUTS * 5_000 }, async () => {
     const { image, steps, synced } = recordings.get(cluster)!;
     const whole = new FaultyFile(image, seeded(1), false);
     expect(await replay(steps, whole)).toBe(steps.length);
