@@ -22,11 +22,12 @@ import { runKernels } from "./suites/kernels.ts";
 import { runMicro } from "./suites/micro.ts";
 import { runNet } from "./suites/net.ts";
 import { runPeers } from "./suites/peers.ts";
+import { runShare } from "./suites/share.ts";
 import { runWork } from "./suites/work.ts";
 
-const SUITES = ["kernels", "boot", "disk", "net", "debian", "work", "micro", "browser", "peers"] as const;
+const SUITES = ["kernels", "boot", "disk", "net", "share", "debian", "work", "micro", "browser", "peers"] as const;
 /** Those that run in a Debian on a disk. */
-const ON_DEBIAN: readonly Suite[] = ["disk", "net", "work"];
+const ON_DEBIAN: readonly Suite[] = ["disk", "net", "share", "work"];
 type Suite = (typeof SUITES)[number];
 const PEERS = ["qemu", "native", "v86"] as const;
 type Peer = (typeof PEERS)[number];
@@ -92,6 +93,7 @@ async function measure(suites: readonly Suite[], options: Options): Promise<Row[
       if (suite === "boot") rows.push(...(await runBoot(machines, ["kernel", "system"], options.runs, say)));
       if (debian && suite === "disk") rows.push(...(await runDisk(debian, options.runs, say)));
       if (debian && suite === "net") rows.push(...(await runNet(debian, options.runs, say)));
+      if (debian && suite === "share") rows.push(...(await runShare(debian, options.runs, say)));
       if (suite === "debian") rows.push(...(await runBoot(machines, ["system"], options.runs, say)));
       if (debian && suite === "work") rows.push(...(await runWork(debian, options.runs, say)));
       if (suite === "browser") rows.push(...(await runBrowser({ ...options, kernels }, say)));

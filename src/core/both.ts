@@ -54,9 +54,14 @@ interface Place {
 
 /** RAM is compared after so many calls of `run`, and at the machine's end. */
 const RUNS_PER_COMPARISON = 512;
-const DEVICES = ["DEV_ACLINT", "DEV_PLIC", "DEV_UART", "DEV_RTC", "DEV_PFLASH"];
-/** Bytes of a device's window that are compared: more than any has registers. */
-const DEVICE_SIZE = 4096;
+/** Devices and the bytes of their windows that are compared: more than any has registers; flash has two banks, with buffers. */
+const DEVICES = [
+  ["DEV_ACLINT", 4096],
+  ["DEV_PLIC", 4096],
+  ["DEV_UART", 4096],
+  ["DEV_RTC", 4096],
+  ["DEV_PFLASH", 4 * 4096],
+] as const;
 const PAGE = 4096;
 /** Differences that the message names. */
 const MOST_NAMED = 8;
@@ -207,7 +212,7 @@ export class Both {
     return [
       machine("M_EXIT", 8),
       machine("M_TOHOST", 24), // M_FROMHOST and M_TIME_BIAS behind it
-      ...DEVICES.map((name) => [abi[name]!, abi[name]! + DEVICE_SIZE] as const),
+      ...DEVICES.map(([name, size]) => [abi[name]!, abi[name]! + size] as const),
     ];
   }
 

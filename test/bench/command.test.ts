@@ -23,7 +23,10 @@ describe("npm run bench", () => {
   it("refuses an unknown engine, peer or suite and says which there are", async () => {
     await refused(["--engine", "fast"], "It is one of interpreter, jit, both.");
     await refused(["--against", "nobody"], "It is one of qemu, native, v86.");
-    await refused(["nothing"], "nothing: It is one of kernels, boot, disk, net, debian, work, micro, browser, peers.");
+    await refused(
+      ["nothing"],
+      "nothing: It is one of kernels, boot, disk, net, share, debian, work, micro, browser, peers.",
+    );
   });
 
   it("refuses counts that can't be", async () => {
