@@ -23,6 +23,7 @@ type WithoutCall<T> = T extends { call: number } ? Omit<T, "call"> : never;
 /** An executor, and what it has reported. */
 class Bench {
   readonly reports: Report[] = [];
+  readonly disks: MemoryDisk[] = [];
   readonly #wire: Wire<Report, Request>;
   #waiting: (() => void)[] = [];
   #nextCall = 100;
@@ -42,7 +43,11 @@ class Bench {
       now: () => performance.now(),
       wallclock: () => Date.now() * 1e6,
       entropy: () => systemEntropy,
-      openDisk: async () => new MemoryDisk(),
+      openDisk: async () => {
+        const disk = new MemoryDisk();
+        this.disks.push(disk);
+        return disk;
+      },
       openNvram: () => Promise.reject(new Error("there is none")),
       openNetwork: async () => new WireEnd(),
       openShare: () => Promise.reject(new Error("there is no folder here")),
@@ -249,4 +254,27 @@ test.each([
       bench.send({ type: "taken", vm: 9, stream: "console", bytes: r.type === "output" ? r.bytes.length : 0 });
   while (cost() === before) await rest(50);
   await bench.call({ type: "stop", vm: 9 });
+}, 60_000);
+
+test("in counted time a machine goes on when a change of its disk is refused", async () => {
+  const bench = new Bench();
+  bench.create(10, busy(), { deterministic: true, disks: [{ path: "x" }] });
+  await bench.call({ type: "start", vm: 10 });
+  const instructions = async () => {
+    const { instructions } = (await bench.call({ type: "counters", vm: 10 })) as { instructions: number };
+    return instructions;
+  };
+  const runs = async () => {
+    const before = await instructions();
+    while ((await instructions()) === before) await rest(5);
+  };
+  await runs();
+  // Nothing of a change that is refused is seen by the guest, but that it has waited.
+  bench.disks[0]!.resize = async () => {
+    await rest(50);
+    throw new Error("It is full.");
+  };
+  expect(await bench.call({ type: "resize-disk", vm: 10, disk: 0, size: 2 << 20 })).toBe("It is full.");
+  await runs();
+  await bench.call({ type: "stop", vm: 10 });
 }, 60_000);
