@@ -191,6 +191,9 @@ export class Executor {
         case "resize-disk":
           this.#change(vm, call, vm.cell.resizeDisk(message.disk, message.size));
           break;
+        case "commit-disk":
+          this.#change(vm, call, vm.cell.commitDisk(message.disk));
+          break;
         case "counters":
           this.#answer(vm, call, counted(vm));
           break;
