@@ -239,6 +239,8 @@ export async function resizeDisk(
 }
 
 export interface CommitDiskOptions extends CommitOptions {
+  /** Default: what the image says it is. */
+  readonly format?: Format;
   readonly allowBacking?: readonly string[];
 }
 
