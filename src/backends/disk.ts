@@ -27,6 +27,13 @@ export interface Disk {
   submit(request: DiskRequest, complete: (result: DiskResult) => void): void;
   /** Makes it larger, whole sectors; what is new is zero. @throws what can't be, as one sentence */
   resize(size: number): Promise<void>;
+  /**
+   * Writes what an overlay holds to its backing file, and empties it. Requests that are on their way are finished
+   * before, and those that come meanwhile wait.
+   * @param signal gives it up; nothing is lost by that
+   * @throws what can't be, as one sentence; the signal's reason
+   */
+  commit(signal?: AbortSignal): Promise<void>;
   /** Puts everything on stable storage and gives up the lock; no request is in flight or comes after it. */
   close(): Promise<void>;
 }

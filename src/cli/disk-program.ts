@@ -94,7 +94,9 @@ export function diskCommands(
     });
 
   command(disk.command("commit"))
-    .description("Write what an overlay holds to its backing file, and empty the overlay.")
+    .description(
+      'Write what an overlay holds to its backing file, and empty it; of a VM that runs, see "wardian commit".',
+    )
     .argument("<OVERLAY>", "qcow2 image with a backing file; no machine may have either")
     .addOption(allowBacking())
     .addHelpText("after", "\nOther overlays of the same backing file change with it, and are of no use any more.")

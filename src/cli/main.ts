@@ -15,7 +15,16 @@ import {
 } from "./commands/disk.ts";
 import { pullImages, removeImages, showImages } from "./commands/image.ts";
 import { profile } from "./commands/profile.ts";
-import { cloneFolder, createNew, editFields, listAll, removeFolders, resizeOne, showOne } from "./commands/vm.ts";
+import {
+  cloneFolder,
+  commitOne,
+  createNew,
+  editFields,
+  listAll,
+  removeFolders,
+  resizeOne,
+  showOne,
+} from "./commands/vm.ts";
 import { attach, execute, logs, serveVm, start, stop } from "./commands/vm-run.ts";
 import { CliError, describeError, type EndingSignal, FAILED, SIGNALS, signalStatus } from "./exit.ts";
 import { runProgram } from "./program.ts";
@@ -77,6 +86,7 @@ async function main(): Promise<never> {
         showVm: showOne,
         setVm: editFields,
         resizeVm: resizeOne,
+        commitVm: (name, flags) => commitOne(name, flags, signal),
         cloneVm: (from, to, flags) => cloneFolder(from, to, flags, signal),
         removeVms: (names, flags) => removeFolders(names, flags, signal),
       },

@@ -80,6 +80,11 @@ export interface ResizeFlags extends PlaceFlags {
   readonly shrink?: boolean;
 }
 
+export interface CommitFlags extends PlaceFlags {
+  /** Its place in vm.json, from 0. */
+  readonly disk: number;
+}
+
 export interface VmActions {
   createVm(name: string, flags: CreateFlags): Promise<number>;
   startVm(name: string, flags: StartFlags): Promise<number>;
@@ -92,6 +97,7 @@ export interface VmActions {
   showVm(name: string, flags: PlaceFlags & { json?: boolean }): Promise<number>;
   setVm(name: string, pairs: string[], flags: PlaceFlags & { unset?: string[] }): Promise<number>;
   resizeVm(name: string, size: NewSize, flags: ResizeFlags): Promise<number>;
+  commitVm(name: string, flags: CommitFlags): Promise<number>;
   cloneVm(from: string, to: string, flags: PlaceFlags & { full?: boolean }): Promise<number>;
   removeVms(names: string[], flags: PlaceFlags & { force?: boolean }): Promise<number>;
 }
@@ -209,15 +215,19 @@ export function vmCommands(
   add("resize", "Change the size of a VM's disk; a guest that runs is told of it.")
     .argument("<NAME>", NAME)
     .argument("<SIZE>", "such as 20G, or +10G for as much more", parseNewSize)
-    .addOption(
-      new Option("--disk <N>", "which of its disks, from 0; the first by default")
-        .argParser(parseCount)
-        .default(0, "0"),
-    )
+    .addOption(whichDisk())
     .option("--shrink", "of a VM that doesn't run: let it become smaller; what is beyond its new end is lost")
     .addHelpText("after", RESIZE_HELP)
     .action(async (name: string, size: NewSize, flags: ResizeFlags) => {
       ended(await actions.resizeVm(name, size, flags));
+    });
+
+  add("commit", "Write what a VM's disk holds to its backing file; a guest that runs goes on.")
+    .argument("<NAME>", NAME)
+    .addOption(whichDisk())
+    .addHelpText("after", COMMIT_HELP)
+    .action(async (name: string, flags: CommitFlags) => {
+      ended(await actions.commitVm(name, flags));
     });
 
   add("clone", "Copy a VM that is stopped; the clone has a hardware address and an identity of its own.")
@@ -237,6 +247,9 @@ export function vmCommands(
 }
 
 const text = (flags: string, description: string): Option => new Option(flags, description).argParser(parseText);
+
+const whichDisk = (): Option =>
+  new Option("--disk <N>", "which of its disks, from 0; the first by default").argParser(parseCount).default(0, "0");
 
 const isOfVms = (option: Option): boolean => !NOT_OF_VMS.includes(option.attributeName());
 
@@ -285,6 +298,10 @@ Partitions and file systems are the guest's to change; of debian-disk by
   echo ', +' | sfdisk --force --no-reread -N 2 /dev/vda
   partx -u /dev/vda
   resize2fs /dev/vda2`;
+
+const COMMIT_HELP = `
+Nobody else may have the backing file meanwhile. Other overlays of it change with
+it, and are of no use any more. The guest's requests to the disk wait until it is done.`;
 
 const setHelp = (): string =>
   `\nFields:\n${describeFields()

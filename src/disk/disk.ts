@@ -7,17 +7,30 @@ import type { Image } from "./image.ts";
 const NOTHING = new Uint8Array(0);
 const DONE: DiskResult = { ok: true, bytes: NOTHING };
 
+export interface ImageDiskOptions {
+  /** Writes what the image holds to its backing file, while nothing else is asked of it; without, it has none. */
+  readonly commit?: (signal?: AbortSignal) => Promise<void>;
+  /** Called when the image is closed, such as to give up locks. */
+  readonly closed?: () => void;
+}
+
 export class ImageDisk implements Disk {
   readonly sectorSize = 512;
   readonly readOnly: boolean;
   readonly #image: Image;
-  readonly #closed: (() => void) | undefined;
-  #resizing: Promise<void> = Promise.resolve();
+  readonly #options: ImageDiskOptions;
+  /** The last of the changes of the image as a whole, which wait for each other. */
+  #changing: Promise<void> = Promise.resolve();
+  /** Requests that the image is busy with. */
+  #busy = 0;
+  /** Called when there are none. */
+  #quiet: (() => void) | undefined;
+  /** Requests that have come while there may be none. */
+  #held: (() => void)[] | undefined;
 
-  /** @param closed called when the image is closed, such as to give up locks */
-  constructor(image: Image, closed?: () => void) {
+  constructor(image: Image, options: ImageDiskOptions = {}) {
     this.#image = image;
-    this.#closed = closed;
+    this.#options = options;
     this.readOnly = image.readOnly;
   }
 
@@ -27,6 +40,10 @@ export class ImageDisk implements Disk {
 
   /** Completes before it returns where nothing must be waited for. */
   submit(request: DiskRequest, complete: (result: DiskResult) => void): void {
+    if (this.#held) {
+      this.#held.push(() => this.submit(request, complete));
+      return;
+    }
     let result = DONE;
     let wait: void | Promise<void>;
     try {
@@ -40,12 +57,20 @@ export class ImageDisk implements Disk {
       complete(failure(error));
       return;
     }
-    if (!wait) complete(result);
-    else
-      wait.then(
-        () => complete(result),
-        (error) => complete(failure(error)),
-      );
+    if (!wait) {
+      complete(result);
+      return;
+    }
+    this.#busy++;
+    const end = (ended: DiskResult) => {
+      this.#busy--;
+      complete(ended);
+      if (this.#busy === 0) this.#quiet?.();
+    };
+    wait.then(
+      () => end(result),
+      (error) => end(failure(error)),
+    );
   }
 
   #start(request: Exclude<DiskRequest, { kind: "read" }>): void | Promise<void> {
@@ -70,11 +95,48 @@ export class ImageDisk implements Disk {
       throw new DiskError("io", `There are no ${length} bytes at ${offset} of the disk.`);
   }
 
-  /** One after the other, so that what is asked is compared with what the disk then has. */
   resize(size: number): Promise<void> {
-    const result = this.#resizing.then(() => this.#grow(size));
-    this.#resizing = result.catch(() => {});
+    return this.#change(() => this.#grow(size));
+  }
+
+  commit(signal?: AbortSignal): Promise<void> {
+    return this.#change(() => this.#alone(() => this.#commit(signal)));
+  }
+
+  /** One after the other, so that what is asked is compared with what the disk then has. */
+  #change(change: () => Promise<void>): Promise<void> {
+    const result = this.#changing.then(change);
+    this.#changing = result.catch(() => {});
     return result;
+  }
+
+  /** Does something while the image has no requests: when those that it has are done, and before those that come. */
+  async #alone(act: () => Promise<void>): Promise<void> {
+    const held: (() => void)[] = [];
+    this.#held = held;
+    try {
+      if (this.#busy > 0)
+        await new Promise<void>((resolve) => {
+          this.#quiet = resolve;
+        });
+      this.#quiet = undefined;
+      await act();
+    } finally {
+      this.#held = undefined;
+      for (const submit of held) submit();
+    }
+  }
+
+  async #commit(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.readOnly) throw new DiskError("read-only", "The disk is read-only, and holds nothing to commit.");
+    const { commit } = this.#options;
+    if (!commit)
+      throw new DiskError(
+        "unusable",
+        "The disk is temporary: what it holds ends with the machine and isn't committed.",
+      );
+    await commit(signal);
   }
 
   async #grow(size: number): Promise<void> {
@@ -90,7 +152,7 @@ export class ImageDisk implements Disk {
     try {
       await this.#image.close();
     } finally {
-      this.#closed?.();
+      this.#options.closed?.();
     }
   }
 }

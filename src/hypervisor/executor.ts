@@ -189,10 +189,10 @@ export class Executor {
           this.#answer(vm, call, undefined);
           break;
         case "resize-disk":
-          vm.cell.resizeDisk(message.disk, message.size).then(
-            () => this.#answer(vm, call, undefined),
-            (error) => this.#refuse(vm.id, call, error),
-          );
+          this.#change(vm, call, vm.cell.resizeDisk(message.disk, message.size));
+          break;
+        case "commit-disk":
+          this.#change(vm, call, vm.cell.commitDisk(message.disk));
           break;
         case "counters":
           this.#answer(vm, call, counted(vm));
@@ -226,6 +226,17 @@ export class Executor {
     } catch (error) {
       this.#refuse(vm.id, call, error);
     }
+  }
+
+  /** Answers when a disk has been changed. */
+  #change(vm: Running, call: number, change: Promise<void>): void {
+    change
+      .then(
+        () => this.#answer(vm, call, undefined),
+        (error) => this.#refuse(vm.id, call, error),
+      )
+      // A machine in counted time has stood still for it, and no event need tell it of the end.
+      .finally(() => this.#wake(vm));
   }
 
   #create(id: number, module: WebAssembly.Module, spec: CellSpec): void {

@@ -311,6 +311,16 @@ export class Machine {
     await this.#call({ type: "resize-disk", disk: whole(disk), size: whole(size) });
   }
 
+  /**
+   * Writes what a disk's overlay holds to its backing file, and empties the overlay. The guest goes on, but its disk
+   * stands still. Whatever else stands on that file changes with it.
+   * @param disk its place among the machine's disks, from 0
+   * @throws MachineError and DiskError; the disk is as it was
+   */
+  async commitDisk(disk: number): Promise<void> {
+    await this.#call({ type: "commit-disk", disk: whole(disk) });
+  }
+
   /** Ends the machine at once, as by pulling its plug; its disks are closed. Fine to call when it has ended already. */
   async stop(): Promise<void> {
     if (this.#state === "ended") return;

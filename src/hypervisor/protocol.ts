@@ -117,6 +117,8 @@ export type Request =
       readonly disk: number;
       readonly size: number;
     }
+  /** What the overlay of a disk, by its number from 0, holds goes to its backing file. */
+  | { readonly type: "commit-disk"; readonly vm: number; readonly call: number; readonly disk: number }
   | { readonly type: "counters"; readonly vm: number; readonly call: number }
   /** A snapshot of the cell as it is, which then goes on. */
   | { readonly type: "save"; readonly vm: number; readonly call: number }

@@ -343,6 +343,11 @@ export class Cell {
     return this.#virtio.resizeDisk(index, size);
   }
 
+  /** Writes what a disk's overlay holds to its backing file. @throws what can't be, as one sentence */
+  commitDisk(index: number): Promise<void> {
+    return this.#virtio.commitDisk(index);
+  }
+
   /** Whether a disk's completion is to be expected. */
   get busy(): boolean {
     return this.#virtio.busy;

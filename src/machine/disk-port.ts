@@ -32,6 +32,7 @@ export class DiskPort {
   readonly #done: Completion[] = [];
   readonly #inOrder: boolean;
   #idle: (() => void) | undefined;
+  readonly #ending = new AbortController();
 
   /**
    * @param device the number of the device whose disk it is, as events have it
@@ -76,11 +77,22 @@ export class DiskPort {
   }
 
   /** Makes the disk larger; the guest is told by the input door. @throws what the disk does */
-  async resize(size: number): Promise<void> {
-    this.#busy++;
-    try {
+  resize(size: number): Promise<void> {
+    return this.#change(async () => {
       await this.#disk.resize(size);
       this.#host.push({ kind: "disk-size", device: this.#device, size });
+    });
+  }
+
+  /** Writes what the disk's overlay holds to its backing file; the guest sees nothing of it. @throws what the disk does */
+  commit(): Promise<void> {
+    return this.#change(() => this.#disk.commit(this.#ending.signal));
+  }
+
+  async #change(change: () => Promise<void>): Promise<void> {
+    this.#busy++;
+    try {
+      await change();
     } finally {
       this.#busy--;
       this.#rested();
@@ -98,6 +110,8 @@ export class DiskPort {
 
   /** Waits for what is on its way, and closes the disk. What found no room is lost. */
   async close(): Promise<void> {
+    // A commit can take long, and can be done later.
+    this.#ending.abort(new Error("The machine ended before its disk was committed; nothing is lost by that."));
     if (this.#busy > 0) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve;

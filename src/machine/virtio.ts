@@ -304,9 +304,18 @@ export class VirtioDevices {
    * @throws AttachmentError when there is none; what the disk does
    */
   async resizeDisk(index: number, size: number): Promise<void> {
+    await this.#port(index).resize(size);
+  }
+
+  /** Writes what a disk's overlay holds to its backing file. @throws as resizeDisk */
+  async commitDisk(index: number): Promise<void> {
+    await this.#port(index).commit();
+  }
+
+  #port(index: number): DiskPort {
     const disk = [...this.#disks.values()][index];
     if (!disk) throw new AttachmentError(`The machine has no disk ${index}; it has ${this.#disks.size}, from 0 on.`);
-    await disk.port.resize(size);
+    return disk.port;
   }
 
   /** The terminal's size has changed. */

@@ -1,11 +1,9 @@
 /** Changes the size of a VM's disk: by its control socket while it runs, else in its image. */
 
-import { resolve } from "node:path";
 import { diskInfo, resizeDisk } from "../host/node/disk-images.ts";
-import { readConfig } from "./config.ts";
 import { askResize } from "./control/client.ts";
-import { quote, VmError } from "./errors.ts";
 import { lockVm, type Vm, vmHolder } from "./store.ts";
+import { writtenDisk } from "./written-disk.ts";
 
 export interface ResizeOptions {
   /** Its place in the configuration, from 0. */
@@ -22,17 +20,8 @@ export interface ResizeOptions {
  * @throws VmError and DiskError
  */
 export async function resizeVmDisk(vm: Vm, { disk: index, size, shrink }: ResizeOptions): Promise<number> {
-  const { disks = [] } = await readConfig(vm.folder);
-  const disk = disks[index];
-  const name = quote(vm.name);
-  if (!disk) throw new VmError("files", `The VM ${name} has no disk ${index}; it has ${disks.length}, from 0 on.`);
-  if (disk.readOnly || disk.temporary) {
-    const why = disk.readOnly ? "is read-only" : "is temporary, and its image only read";
-    throw new VmError("files", `Disk ${index} of the VM ${name} ${why}; it stays as large as it is.`);
-  }
-  const path = resolve(vm.folder, disk.path);
-  const format = disk.format && { format: disk.format };
-  const allowBacking = (disk.allowBacking ?? []).map((allowed) => resolve(vm.folder, allowed));
+  const { path, format: known, allowBacking } = await writtenDisk(vm, index, "it stays as large as it is");
+  const format = known && { format: known };
   if (vmHolder(vm)?.settled) {
     const wanted = size((await diskInfo(path, { ...format })).size);
     await askResize(vm, index, wanted);

@@ -159,6 +159,19 @@ export class RunningVm {
     this.#options.events.add(`disk ${disk} has ${size} bytes`);
   }
 
+  /** Writes what a disk's overlay holds to its backing file, by its number from 0. */
+  async commitDisk(disk: number): Promise<void> {
+    const { events } = this.#options;
+    events.add(`committing disk ${disk}`);
+    try {
+      await this.#machine.commitDisk(disk);
+    } catch (error) {
+      events.add(`disk ${disk} is not committed: ${(error as Error).message}`);
+      throw error;
+    }
+    events.add(`disk ${disk} is committed`);
+  }
+
   /**
    * Ends the machine. The guest is asked by its agent, if it has one; without one
    * it may still end by itself in the time that it is given.

@@ -1,7 +1,7 @@
 /** A VM with Debian's Linux in it: commands, its terminal's size, and powering off when asked. */
 
 import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { CLI, put, run, scratch, wardian } from "./run.ts";
@@ -125,6 +125,60 @@ test(
       const killed = spawn("kill", ["-9", String(status.pid)]);
       await new Promise((resolve) => killed.once("exit", resolve));
     }
+  },
+  20 * MINUTES,
+);
+
+test(
+  "commits a disk while its guest writes to it, and the guest sees nothing of it",
+  async () => {
+    const [base, overlay, raw] = ["base.qcow2", "overlay.qcow2", "base.raw"].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await run("qemu-img", ["create", "-q", "-f", "qcow2", base, "24M"]);
+    await run("qemu-img", ["create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", overlay]);
+    expect((await vm("create", "writer", "--memory", "256M", "--disk-size", "1M", "--disk", overlay)).status).toBe(0);
+    const guest = async (command: string): Promise<string> => {
+      const { status, stdout, stderr } = await vm("exec", "writer", `set -e; ${command}`, "--timeout", "240");
+      expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });
+      return stdout;
+    };
+    try {
+      expect((await vm("start", "writer")).status).toBe(0);
+      await guest(
+        "mke2fs /dev/vdb >/dev/null; modprobe ext4; mount -t ext4 /dev/vdb /mnt; cp /bin/busybox /mnt/first; sync",
+      );
+      // It writes, syncs and reads what it has written, until it is told to end.
+      await guest(
+        `(n=0; while [ ! -e /end ]; do n=$((n+1)); f=/mnt/f$((n % 8)); seq $n $((n + 20000)) >$f; sync; echo 3 >/proc/sys/vm/drop_caches;
+          [ "$(head -n 1 $f)" = $n ] && [ "$(tail -n 1 $f)" = $((n + 20000)) ] || echo $n >>/wrong; echo $n >/rounds; done; touch /ended) >/dev/null 2>&1 </dev/null &`,
+      );
+      const rounds = async () => Number(await guest("cat /rounds 2>/dev/null || echo 0"));
+      const after = async (n: number) => {
+        while ((await rounds()) < n);
+      };
+      await after(3);
+      for (let n = 0; n < 3; n++) {
+        expect((await vm("commit", "writer", "--disk", "1")).stdout).toBe(`${base} has what disk 1 of writer had\n`);
+        await after((await rounds()) + 3);
+      }
+      expect(
+        await guest("touch /end; until [ -e /ended ]; do sleep 0.1; done; cat /wrong 2>/dev/null || echo none"),
+      ).toBe("none\n");
+      expect(await guest("cmp /mnt/first /bin/busybox; umount /mnt; dmesg | grep -ci 'i/o error' || true")).toBe("0\n");
+      expect((await vm("commit", "writer", "--disk", "1")).status).toBe(0);
+    } finally {
+      await vm("stop", "--force", "writer");
+    }
+    for (const path of [base, overlay]) expect((await run("qemu-img", ["check", path])).status).toBe(0);
+    // The base alone has it all.
+    expect((await run("qemu-img", ["compare", base, overlay])).stdout).toMatch(/identical/);
+    await run("qemu-img", ["convert", "-O", "raw", base, raw]);
+    const { status, stdout } = await run("e2fsck", ["-fn", raw]);
+    expect(status, stdout).toBe(0);
+    expect(readFileSync(raw).length).toBe(24 << 20);
   },
   20 * MINUTES,
 );

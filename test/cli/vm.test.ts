@@ -361,6 +361,52 @@ test("set changes what it should, says what is left to do, and loses nothing at 
   await good("stop", "--force", "settings");
 });
 
+test("commits a disk, whether its VM runs or not, unless somebody else has its base", async () => {
+  const [base, overlay, other] = ["base", "over", "beside"].map((name) => join(dir, `commit-${name}.qcow2`)) as [
+    string,
+    string,
+    string,
+  ];
+  await run("qemu-img", ["create", "-q", "-f", "qcow2", base, "1M"]);
+  for (const path of [overlay, other])
+    await run("qemu-img", ["create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", path]);
+  await create("over", ECHO, "--disk", overlay);
+  await create("beside", ECHO, "--disk", other);
+  const write = (value: number) => run("qemu-io", ["-c", `write -P ${value} 64K 64K`, overlay]);
+  const holds = async (value: number) => {
+    const { status, stdout } = await run("qemu-io", ["-r", "-c", `read -P ${value} 64K 64K`, base]);
+    return status === 0 && !/failed/i.test(stdout);
+  };
+  const said = `${base} has what disk 1 of over had\n`;
+  await write(1);
+  expect(await vm(["commit", "over", "--disk", "1"])).toMatchObject({ status: 0, stdout: said });
+  expect(await holds(1)).toBe(true);
+  await write(2);
+  await good("start", "over");
+  await good("start", "beside");
+  await refused(
+    ["commit", "over", "--disk", "1"],
+    /base\.qcow2" is in use by process \d+ \(.*\), which reads it; end that first\.\n$/,
+  );
+  expect(await holds(1)).toBe(true);
+  await good("stop", "--force", "beside");
+  expect(await good("commit", "over", "--disk", "1")).toBe(said);
+  expect(await holds(2)).toBe(true);
+  await refused(["commit", "over"], /disk\.qcow2" has no backing file that it could be committed to\.\n$/);
+  await refused(["commit", "over", "--disk", "2"], /The VM "over" has no disk 2; it has 2, from 0 on\.\n$/);
+  expect(await good("logs", "--events", "over")).toMatch(
+    /committing disk 1\n.* disk 1 is not committed: .*\n.* committing disk 1\n.* disk 1 is committed\n/,
+  );
+  await good("stop", "--force", "over");
+  for (const path of [base, overlay]) expect((await run("qemu-img", ["check", path])).status).toBe(0);
+  // What clones stand on stays as it is.
+  await create("stood-on");
+  await good("clone", "stood-on", "standing");
+  await good("start", "stood-on");
+  await refused(["commit", "stood-on"], /may not be written, since others may stand on it; .*\.\n$/);
+  await good("stop", "--force", "stood-on");
+});
+
 test("a balloon is changed while its VM runs, and sockets lie where its folder is", async () => {
   await create("soft", IDLE, "--balloon", "4M", "--vsock", join(VMS, "soft/vsock.sock,cid=9"));
   const config = () => JSON.parse(readFileSync(join(VMS, "soft/vm.json"), "utf8"));

@@ -457,6 +457,37 @@ describe.each<TransportName>(["mmio", "pci"])("over %s", (kind) => {
     expect(bench.send(IN, 4096, undefined, 512).status()).toBe(1);
   });
 
+  test("a commit is something to wait for, and is given up when the machine ends", async () => {
+    const bench = new Bench({ kind, inOrder: true });
+    let end = () => {};
+    bench.disk.committing = () =>
+      new Promise((resolve) => {
+        end = resolve;
+      });
+    const commit = bench.port.commit();
+    expect(bench.port.busy).toBe(true);
+    // What completes meanwhile stays until it is over: counted time stands still for both.
+    const sent = bench.send(OUT, 8, bytes(512));
+    expect(sent.status()).toBe(PENDING);
+    end();
+    await commit;
+    expect(bench.port.busy).toBe(false);
+    bench.deliver();
+    expect(sent.status()).toBe(0);
+    bench.disk.committing = async () => {
+      throw new Error("It can't be.");
+    };
+    await expect(bench.port.commit()).rejects.toThrow("It can't be.");
+    expect(bench.port.busy).toBe(false);
+    bench.disk.committing = (signal) =>
+      new Promise((_, reject) => signal!.addEventListener("abort", () => reject(signal!.reason)));
+    const last = bench.port.commit();
+    const closed = bench.port.close();
+    await expect(last).rejects.toThrow(/^The machine ended before its disk was committed; .*\.$/);
+    await closed;
+    expect(bench.disk.closed).toBe(true);
+  });
+
   test("a state belongs to a disk of the same size", () => {
     const from = new Bench({ kind });
     const save = (bench: Bench) =>

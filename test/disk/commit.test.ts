@@ -10,70 +10,14 @@ import { Qcow2Image } from "../../src/disk/qcow2/image.ts";
 import { seeded } from "../../src/fuzz/random.ts";
 import { openDisk } from "../../src/host/node/disk.ts";
 import { commitDisk, diskInfo, resizeDisk } from "../../src/host/node/disk-images.ts";
+import { chain, KINDS, SIZE } from "./chain.ts";
 import { FaultyFile, FixedFile } from "./faulty-file.ts";
-import { apply, asRequest, content, done, qemuCheck, qemuContent, qemuImg, randomOperation, scratch } from "./qemu.ts";
+import { content, qemuCheck, qemuContent, qemuImg, scratch } from "./qemu.ts";
 
 const dir = scratch();
-const K = 1024;
-const SIZE = 2048 * K;
-
-interface Chain {
-  readonly overlay: string;
-  readonly base: string;
-  readonly baseFormat: "raw" | "qcow2";
-}
-
-const KINDS = {
-  "qcow2 over raw": { base: "raw", cluster: 64 * K, options: "cluster_size=64k", size: SIZE },
-  "qcow2 over qcow2": { base: "qcow2", cluster: 4 * K, options: "cluster_size=4k", size: SIZE },
-  "a longer overlay": { base: "qcow2", cluster: 16 * K, options: "cluster_size=16k", size: SIZE + 777 * 512 },
-  "a longer overlay over raw": { base: "raw", cluster: 4 * K, options: "cluster_size=4k", size: SIZE + 777 * 512 },
-  "a shorter overlay": { base: "qcow2", cluster: 4 * K, options: "cluster_size=4k", size: SIZE - 99 * 512 },
-  "version 2": { base: "qcow2", cluster: 4 * K, options: "compat=0.10,cluster_size=4k", size: SIZE },
-} as const;
-
-/** An overlay over an image over another, all with something in them; the overlay's content. */
-async function chain(
-  title: string,
-  { base: baseFormat, cluster, options, size }: (typeof KINDS)[keyof typeof KINDS],
-): Promise<Chain & { model: Uint8Array }> {
-  const folder = join(dir, title.replace(/\W+/g, "-"));
-  mkdirSync(folder);
-  const [root, base, overlay] = ["root.raw", "base.img", "overlay.qcow2"].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ];
-  const random = seeded(title.length);
-  const rootBytes = Buffer.alloc(SIZE);
-  for (let at = 0; at < SIZE; at += 512) if (random() % 2) rootBytes.fill(1 + (random() % 255), at, at + 512);
-  writeFileSync(root, rootBytes);
-  if (baseFormat === "raw") copyFileSync(root, base);
-  else qemuImg("create", "-q", "-f", "qcow2", "-b", "root.raw", "-F", "raw", base, String(SIZE));
-  let model = new Uint8Array(SIZE);
-  model.set(rootBytes);
-  const write = async (path: string, format: "raw" | "qcow2") => {
-    const disk = await openDisk({ path, format });
-    for (let n = 0; n < 30; n++) {
-      const operation = randomOperation(random, disk.size, cluster);
-      if (operation.kind === "discard") continue;
-      apply(model, operation);
-      await done(disk, asRequest(operation));
-    }
-    await disk.close();
-  };
-  await write(base, baseFormat);
-  qemuImg("create", "-q", "-f", "qcow2", "-o", options, "-b", "base.img", "-F", baseFormat, overlay, String(size));
-  const longer = new Uint8Array(size);
-  longer.set(model.subarray(0, size));
-  model = longer;
-  await write(overlay, "qcow2");
-  return { overlay, base, baseFormat, model };
-}
-
 describe.each(Object.entries(KINDS))("%s", (title, kind) => {
   test("as qemu-img commit", async () => {
-    const { overlay, base, baseFormat, model } = await chain(title, kind);
+    const { overlay, base, baseFormat, model } = await chain(dir, title, kind);
     const folder = join(dir, `${title.replace(/\W+/g, "-")}-theirs`);
     mkdirSync(folder);
     for (const name of ["root.raw", "base.img", "overlay.qcow2"])
@@ -169,7 +113,7 @@ describe("refuses, and changes nothing, with", () => {
 });
 
 test("when the power fails, the overlay has all that it had, or the base has", async () => {
-  const { overlay, base, model } = await chain("cuts", { ...KINDS["qcow2 over qcow2"], base: "raw" });
+  const { overlay, base, model } = await chain(dir, "cuts", { ...KINDS["qcow2 over qcow2"], base: "raw" });
   const [baseBytes, overlayBytes] = [readFileSync(base), readFileSync(overlay)];
   // Raw is qcow2 without tables; both files fail at the same moment.
   const qcow2Base = join(dir, "cuts-base.qcow2");

@@ -5,8 +5,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import type { Disk, DiskRequest, DiskResult } from "../../src/backends/disk.ts";
+import type { DiskRequest } from "../../src/backends/disk.ts";
 import { choose, type Random } from "../../src/fuzz/random.ts";
+
+export { content, done, submit } from "./requests.ts";
 
 /** A folder of this test file's own, removed at its end. */
 export function scratch(): string {
@@ -110,25 +112,4 @@ export function asRequest(operation: Operation): DiskRequest {
 export function apply(model: Uint8Array, operation: Operation): void {
   const { kind, offset, length } = operation;
   if (kind !== "discard") model.fill(kind === "write" ? operation.fill : 0, offset, offset + length);
-}
-
-export function submit(disk: Disk, request: DiskRequest): Promise<DiskResult> {
-  return new Promise((resolve) => disk.submit(request, resolve));
-}
-
-/** As submit, but a failure is thrown. */
-export async function done(disk: Disk, request: DiskRequest): Promise<Uint8Array> {
-  const result = await submit(disk, request);
-  if (!result.ok) throw new Error(`${request.kind}: ${result.reason}: ${result.message}`);
-  return result.bytes;
-}
-
-/** All of a disk, read in pieces of odd lengths. */
-export async function content(disk: Disk): Promise<Uint8Array> {
-  const bytes = new Uint8Array(disk.size);
-  for (let offset = 0; offset < disk.size; offset += 77_824) {
-    const length = Math.min(77_824, disk.size - offset);
-    bytes.set(await done(disk, { kind: "read", offset, length }), offset);
-  }
-  return bytes;
 }

@@ -49,6 +49,10 @@ export class RecordingDisk implements Disk {
     return this.#disk.resize(size);
   }
 
+  commit(signal?: AbortSignal): Promise<void> {
+    return this.#disk.commit(signal);
+  }
+
   close(): Promise<void> {
     return this.#disk.close();
   }

@@ -23,6 +23,7 @@ type WithoutCall<T> = T extends { call: number } ? Omit<T, "call"> : never;
 /** An executor, and what it has reported. */
 class Bench {
   readonly reports: Report[] = [];
+  readonly disks: MemoryDisk[] = [];
   readonly #wire: Wire<Report, Request>;
   #waiting: (() => void)[] = [];
   #nextCall = 100;
@@ -42,7 +43,11 @@ class Bench {
       now: () => performance.now(),
       wallclock: () => Date.now() * 1e6,
       entropy: () => systemEntropy,
-      openDisk: async () => new MemoryDisk(),
+      openDisk: async () => {
+        const disk = new MemoryDisk();
+        this.disks.push(disk);
+        return disk;
+      },
       openNvram: () => Promise.reject(new Error("there is none")),
       openNetwork: async () => new WireEnd(),
       openShare: () => Promise.reject(new Error("there is no folder here")),
@@ -249,4 +254,43 @@ test.each([
       bench.send({ type: "taken", vm: 9, stream: "console", bytes: r.type === "output" ? r.bytes.length : 0 });
   while (cost() === before) await rest(50);
   await bench.call({ type: "stop", vm: 9 });
+}, 60_000);
+
+test("in counted time a machine stands still while its disk is changed, and goes on whatever comes of it", async () => {
+  const bench = new Bench();
+  bench.create(10, busy(), { deterministic: true, disks: [{ path: "x" }] });
+  await bench.call({ type: "start", vm: 10 });
+  const instructions = async () => {
+    const { instructions } = (await bench.call({ type: "counters", vm: 10 })) as { instructions: number };
+    return instructions;
+  };
+  const runs = async () => {
+    const before = await instructions();
+    while ((await instructions()) === before) await rest(5);
+  };
+  await runs();
+  for (const error of [undefined, "It can't be."]) {
+    let end = () => {};
+    bench.disks[0]!.committing = () =>
+      new Promise((resolve, reject) => {
+        end = error === undefined ? resolve : () => reject(new Error(error));
+      });
+    const commit = bench.call({ type: "commit-disk", vm: 10, disk: 0 });
+    await rest(50);
+    const before = await instructions();
+    await rest(100);
+    expect(await instructions()).toBe(before);
+    end();
+    expect(await commit).toBe(error);
+    await runs();
+  }
+  expect(await bench.call({ type: "commit-disk", vm: 10, disk: 1 })).toMatch(/no disk 1; it has 1, from 0 on\.$/);
+  // Nothing of a change that is refused is seen by the guest, but that it has waited.
+  bench.disks[0]!.resize = async () => {
+    await rest(50);
+    throw new Error("It is full.");
+  };
+  expect(await bench.call({ type: "resize-disk", vm: 10, disk: 0, size: 2 << 20 })).toBe("It is full.");
+  await runs();
+  await bench.call({ type: "stop", vm: 10 });
 }, 60_000);

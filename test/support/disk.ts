@@ -22,6 +22,8 @@ export class MemoryDisk implements Disk {
   readonly requests: DiskRequest[] = [];
   /** Given a request, what goes wrong with it. */
   fault: ((request: DiskRequest) => Exclude<DiskResult, { ok: true }> | undefined) | undefined;
+  /** What a commit does. */
+  committing: (signal?: AbortSignal) => Promise<void> = async () => {};
   closed = false;
   inFlight = 0;
   readonly #later: ((complete: () => void) => void) | undefined;
@@ -55,6 +57,10 @@ export class MemoryDisk implements Disk {
     bytes.set(this.bytes);
     this.bytes = bytes;
     this.size = size;
+  }
+
+  commit(signal?: AbortSignal): Promise<void> {
+    return this.committing(signal);
   }
 
   async close(): Promise<void> {

@@ -54,6 +54,7 @@ test.each([
   ["a time before now", { protocol: PROTOCOL, type: "stop", timeout: -1, force: false }],
   ["a time that is none", { protocol: PROTOCOL, type: "stop", timeout: "1", force: false }],
   ["a disk that is none", { protocol: PROTOCOL, type: "resize-disk", disk: -1, size: 512 }],
+  ["a disk to commit that is none", { protocol: PROTOCOL, type: "commit-disk", disk: "0" }],
   ["a size that is none", { protocol: PROTOCOL, type: "resize-disk", disk: 0, size: "1G" }],
   ["a terminal without columns", { protocol: PROTOCOL, type: "console", size: { rows: 1, columns: 0 } }],
 ])("a request that is none: %s", (_, value) => {

@@ -7,6 +7,7 @@ import { diskBuilder } from "../../node/builder.ts";
 import { rootKeys } from "../../node/ssh-key.ts";
 import { Machine } from "../../node.ts";
 import { cloneVm } from "../../vms/clone.ts";
+import { commitVmDisk } from "../../vms/commit.ts";
 import { readConfig, type VmConfig } from "../../vms/config.ts";
 import { askBalloon, askStatus } from "../../vms/control/client.ts";
 import type { VmStatus } from "../../vms/control/protocol.ts";
@@ -21,7 +22,7 @@ import { findVm, folderOf, listVms, type Vm, vmDirectory, vmHolder } from "../..
 import { CliError, OK } from "../exit.ts";
 import { type NewSize, parseBalloon } from "../options.ts";
 import { StepProgress } from "../progress.ts";
-import type { CreateFlags, PlaceFlags, ResizeFlags } from "../vm-program.ts";
+import type { CommitFlags, CreateFlags, PlaceFlags, ResizeFlags } from "../vm-program.ts";
 import { networkOf } from "./boot.ts";
 import { formatBytes } from "./disk.ts";
 
@@ -152,6 +153,15 @@ export async function resizeOne(name: string, size: NewSize, flags: ResizeFlags)
   const { dir, disk, shrink = false } = flags;
   const bytes = await resizeVmDisk(findVm(name, vmDirectory(dir)), { disk, size, shrink });
   process.stdout.write(`disk ${disk} of ${name} has ${formatBytes(bytes)}\n`);
+  return OK;
+}
+
+export async function commitOne(name: string, { dir, disk }: CommitFlags, signal: AbortSignal): Promise<number> {
+  const progress = new StepProgress();
+  const step = (done: number, total: number) => progress.update({ step: "Committing", done, total });
+  const vm = findVm(name, vmDirectory(dir));
+  const base = await commitVmDisk(vm, disk, { signal, progress: step }).finally(() => progress.end());
+  process.stdout.write(`${base} has what disk ${disk} of ${name} had\n`);
   return OK;
 }
 

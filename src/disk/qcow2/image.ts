@@ -50,7 +50,7 @@ export class Qcow2Image implements Image {
   readonly readOnly: boolean;
   readonly header: Header;
   readonly #file: BlockFile;
-  readonly #backing: Image | undefined;
+  #backing: Image | undefined;
   readonly #decompress: Decompress | undefined;
   readonly #map: Mapping;
   readonly #refcounts: Refcounts;
@@ -87,6 +87,16 @@ export class Qcow2Image implements Image {
   /** What is under it. */
   get backing(): Image | undefined {
     return this.#backing;
+  }
+
+  /**
+   * From now on another image is under it, which reads the same. Nothing may be under way.
+   * @returns the one before, which isn't this image's to close any more
+   */
+  exchangeBacking(image: Image | undefined): Image | undefined {
+    const before = this.#backing;
+    this.#backing = image;
+    return before;
   }
 
   /** Opens an image; the file is the image's from then on. @throws DiskError */

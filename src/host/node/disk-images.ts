@@ -2,7 +2,7 @@
 
 import { linkSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
-import { type CommitOptions, commitOverlay } from "../../disk/commit.ts";
+import { type CommitOptions, checkOverlay, commitOverlay } from "../../disk/commit.ts";
 import { copyImage } from "../../disk/copy.ts";
 import { DiskError, quote } from "../../disk/errors.ts";
 import type { Image } from "../../disk/image.ts";
@@ -239,6 +239,8 @@ export async function resizeDisk(
 }
 
 export interface CommitDiskOptions extends CommitOptions {
+  /** Default: what the image says it is. */
+  readonly format?: Format;
   readonly allowBacking?: readonly string[];
 }
 
@@ -251,19 +253,13 @@ export interface CommitDiskOptions extends CommitOptions {
 export async function commitDisk(path: string, options: CommitDiskOptions = {}): Promise<string> {
   const file = pathOf(path);
   const { qcow2 } = await diskInfo(file, options);
-  if (!qcow2?.backing)
-    throw new DiskError("unusable", `The disk image ${quote(path)} has no backing file that it could be committed to.`);
-  if (qcow2.snapshots.length > 0)
-    throw new DiskError(
-      "unsupported",
-      `The image ${quote(path)} has snapshots, which would change with its backing file; delete them by qemu-img.`,
-    );
+  checkOverlay(path, { backing: qcow2?.backing !== undefined, snapshots: qcow2?.snapshots.length ?? 0 });
   const files = new DiskFiles(options.allowBacking);
   let overlay: Qcow2Image | undefined;
   try {
     overlay = (await files.openToCommit(file)) as Qcow2Image;
     await commitOverlay(overlay, overlay.backing!, options);
-    return files.resolveBacking(qcow2.backing.name, file);
+    return files.resolveBacking(overlay.header.backing!.name, file);
   } finally {
     await overlay?.close();
     files.unlock();

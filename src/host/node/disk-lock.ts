@@ -26,10 +26,11 @@ const QEMU_LETS_NOBODY_WRITE = 201;
 
 /**
  * Takes a lock on an image.
+ * @param held as of takeLock
  * @returns undefined for a reader that can't leave a file in the image's folder
  * @throws DiskError locked, with who has it; unusable when the folder can't be written
  */
-export async function lockImage(path: string, mode: LockMode): Promise<DiskLock | undefined> {
+export async function lockImage(path: string, mode: LockMode, held?: DiskLock): Promise<DiskLock | undefined> {
   let real: string;
   let stat: fs.BigIntStats;
   try {
@@ -42,7 +43,7 @@ export async function lockImage(path: string, mode: LockMode): Promise<DiskLock 
   const key = String(stat.ino);
   let lock: ProcessLock | LockHolder | undefined;
   try {
-    lock = await takeLock(folder, key, mode);
+    lock = await takeLock(folder, key, mode, held);
   } catch (error) {
     // Who can't write here can read; what others do is still looked at.
     if (mode === "write") throw diskFileError(error, folder, "locked in its folder", "open");

@@ -6,28 +6,62 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BlockFile } from "../../backends/block-file.ts";
 import type { Disk, DiskOptions } from "../../backends/disk.ts";
+import { checkOverlay } from "../../disk/commit.ts";
 import { ImageDisk } from "../../disk/disk.ts";
 import { DiskError, quote } from "../../disk/errors.ts";
 import type { Image } from "../../disk/image.ts";
 import { type ImageSource, openImage } from "../../disk/open.ts";
+import { OpenOverlay, type WrittenFile } from "../../disk/open-overlay.ts";
 import { createQcow2 } from "../../disk/qcow2/create.ts";
 import { Qcow2Image } from "../../disk/qcow2/image.ts";
 import { diskFileError, NodeBlockFile } from "./block-file.ts";
 import { decompress } from "./decompress.ts";
 import { type DiskLock, type LockMode, lockImage } from "./disk-lock.ts";
 
+/** For how long a commit may go on before others of its thread, guests above all, have their turn, ms. */
+const TURN = 1;
+
 /** Opens a disk with its backing files and locks them. @throws DiskError */
 export async function openDisk(options: DiskOptions): Promise<Disk> {
   const files = new DiskFiles(options.allowBacking);
   try {
     const readOnly = options.readOnly === true || options.temporary === true;
-    const image = await files.open(pathOf(options.path), readOnly, options.format);
-    if (options.temporary !== true) return new ImageDisk(image, () => files.unlock());
-    return new ImageDisk(await overlay(image), () => files.unlock());
+    const path = pathOf(options.path);
+    const image = await files.open(path, readOnly, options.format);
+    const closed = () => files.unlock();
+    if (options.temporary === true) return new ImageDisk(await overlay(image), { closed });
+    return new ImageDisk(image, { closed, commit: committer(path, image, files) });
   } catch (error) {
     files.unlock();
     throw error;
   }
+}
+
+/** What commits an image that stays open. */
+function committer(path: string, image: Image, files: DiskFiles): (signal?: AbortSignal) => Promise<void> {
+  const name = image instanceof Qcow2Image ? image.header.backing?.name : undefined;
+  if (!(image instanceof Qcow2Image) || name === undefined)
+    return async () => checkOverlay(path, { backing: false, snapshots: 0 });
+  const backing = {
+    openToWrite: () => files.openToWrite(name, path),
+    openToRead: () => files.openAgain(name, path),
+  };
+  const open = new OpenOverlay(path, image, backing, decompress);
+  return (signal) => open.commit({ pause: turns(), ...(signal && { signal }) });
+}
+
+/** Gives others their turn, but not more often than it is worth. */
+function turns(): () => void | Promise<void> {
+  let from = performance.now();
+  return () => {
+    if (performance.now() - from < TURN) return;
+    return new Promise((resolve) =>
+      setImmediate(() => {
+        from = performance.now();
+        resolve();
+      }),
+    );
+  };
 }
 
 /** @throws DiskError for URLs that aren't files */
@@ -50,7 +84,8 @@ export class DiskFiles implements ImageSource {
   readonly decompress = decompress;
   readonly #allowed: readonly string[];
   readonly #locks: DiskLock[] = [];
-  readonly #chain = new Set<string>();
+  /** Files that are open, by their identity, with the locks on them that could be had. */
+  readonly #chain = new Map<string, DiskLock | undefined>();
   #folder: string;
   /** Of which image the backing file is to be written too, by its file's name. */
   #committed: string | undefined;
@@ -82,11 +117,11 @@ export class DiskFiles implements ImageSource {
     // Before the lock, for the better message.
     const file = NodeBlockFile.open(path, { readOnly });
     try {
-      await this.#lock(path, readOnly ? "read" : "write");
+      const lock = await this.#lock(path, readOnly ? "read" : "write");
       // Somebody may have replaced it, or written to it, in between.
       file.close();
       const locked = NodeBlockFile.open(path, { readOnly });
-      this.#chain.add(locked.identity);
+      this.#chain.set(locked.identity, lock);
       return locked;
     } catch (error) {
       file.close();
@@ -94,9 +129,48 @@ export class DiskFiles implements ImageSource {
     }
   }
 
-  async #lock(path: string, mode: LockMode): Promise<void> {
-    const lock = await lockImage(path, mode);
+  async #lock(path: string, mode: LockMode, held?: DiskLock): Promise<DiskLock | undefined> {
+    const lock = await lockImage(path, mode, held);
     if (lock) this.#locks.push(lock);
+    return lock;
+  }
+
+  /**
+   * Opens a backing file, which is open to be read, to be written too, while nobody else has it.
+   * @throws DiskError with who has it, or why it may not be written
+   */
+  async openToWrite(name: string, by: string): Promise<WrittenFile> {
+    const path = this.resolveBacking(name, by);
+    checkMode(path, by);
+    // Nobody has written to it since it was opened: this machine reads it.
+    const file = NodeBlockFile.open(path, { readOnly: false });
+    try {
+      const held = this.#checkSame(file, by);
+      const lock = await this.#lock(path, "write", held);
+      return { file, release: () => lock?.release() };
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** Opens a backing file, which is open, once more to be read. @throws DiskError */
+  openAgain(name: string, by: string): NodeBlockFile {
+    const file = NodeBlockFile.open(this.resolveBacking(name, by), { readOnly: true });
+    try {
+      this.#checkSame(file, by);
+      return file;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** Whether a file is one of those that were opened; @returns the lock on it */
+  #checkSame({ identity, name }: NodeBlockFile, by: string): DiskLock | undefined {
+    if (this.#chain.has(identity)) return this.#chain.get(identity);
+    const sentence = `The backing file ${quote(name)} of ${quote(by)} is another than when the machine began`;
+    throw new DiskError("unusable", `${sentence}; put that one back, or end the machine first.`);
   }
 
   async openBacking(name: string, by: string): Promise<BlockFile> {
@@ -107,11 +181,7 @@ export class DiskFiles implements ImageSource {
     if (this.#chain.has(identity))
       throw new DiskError("damaged", `The backing files under ${quote(by)} form a loop at ${quote(path)}.`);
     if (by !== this.#committed) return this.openFile(path, true);
-    // Whoever runs as root could write it all the same.
-    if ((statSync(path).mode & 0o222) === 0) {
-      const sentence = `The backing file ${quote(path)} of ${quote(by)} may not be written, since others may stand on it`;
-      throw new DiskError("read-only", `${sentence}; if none do, make it writable (chmod u+w).`);
-    }
+    checkMode(path, by);
     return this.openFile(path, false);
   }
 
@@ -144,6 +214,13 @@ export class DiskFiles implements ImageSource {
   unlock(): void {
     for (const lock of this.#locks.splice(0)) lock.release();
   }
+}
+
+/** Whether a backing file may be written: whoever runs as root could do it all the same. @throws DiskError */
+function checkMode(path: string, by: string): void {
+  if ((statSync(path).mode & 0o222) !== 0) return;
+  const sentence = `The backing file ${quote(path)} of ${quote(by)} may not be written, since others may stand on it`;
+  throw new DiskError("read-only", `${sentence}; if none do, make it writable (chmod u+w).`);
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -25,6 +25,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 export type LockMode = "read" | "write";
 
 export interface ProcessLock {
+  /** Its file. */
+  readonly path: string;
   release(): void;
 }
 
@@ -54,14 +56,21 @@ const NAME = /^\.wardian-lock-([a-z0-9]+)-(read|write)-(\d+)-(\d+)-([0-9a-f]{12}
  * Takes a lock, or says who has it.
  * @param folder where the locks' files are
  * @param key    what is locked, of a-z and 0-9, such as an inode's number
+ * @param held   a reader's lock of the caller's, which is kept and isn't against this one: who becomes a writer by it
+ *   has never let go, so that nobody else can have written in between
  * @throws what node:fs throws when the folder can't be written
  */
-export async function takeLock(folder: string, key: string, mode: LockMode): Promise<ProcessLock | LockHolder> {
+export async function takeLock(
+  folder: string,
+  key: string,
+  mode: LockMode,
+  held?: ProcessLock,
+): Promise<ProcessLock | LockHolder> {
   const until = Date.now() + PATIENCE;
   for (let pause = 10; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     const own = join(folder, [PREFIX, key, mode, process.pid, startOf(process.pid) ?? 0, scope(), random()].join("-"));
     const fd = fs.openSync(own, "wx", 0o644);
-    const other = findHolder(folder, key, mode, own);
+    const other = findHolder(folder, key, mode, own, held?.path);
     if (other === undefined) return hold(own, fd);
     remove(own, fd);
     if (other.settled || Date.now() > until) return other;
@@ -76,6 +85,7 @@ function hold(path: string, fd: number): ProcessLock {
   timer.unref();
   let held = true;
   return {
+    path,
     release: () => {
       if (!held) return;
       held = false;
@@ -102,9 +112,16 @@ function beat(fd: number): void {
 /**
  * Whoever holds a lock in a way that is against `mode`; of several one that has
  * it for certain. Files of the dead are removed.
- * @param own a file that doesn't count
+ * @param own  a file that doesn't count, and by whose time others' are judged
+ * @param held another that doesn't count
  */
-export function findHolder(folder: string, key: string, mode: LockMode, own?: string): LockHolder | undefined {
+export function findHolder(
+  folder: string,
+  key: string,
+  mode: LockMode,
+  own?: string,
+  held?: string,
+): LockHolder | undefined {
   let names: string[];
   try {
     names = fs.readdirSync(folder);
@@ -116,7 +133,7 @@ export function findHolder(folder: string, key: string, mode: LockMode, own?: st
   for (const name of names) {
     const path = join(folder, name);
     const match = NAME.exec(name);
-    if (!match || match[1] !== key || path === own) continue;
+    if (!match || match[1] !== key || path === own || path === held) continue;
     const stat = fs.statSync(path, { throwIfNoEntry: false });
     if (!stat) continue;
     const pid = Number(match[3]);

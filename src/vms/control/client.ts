@@ -73,6 +73,22 @@ export async function askResize(vm: Vm, disk: number, size: number): Promise<voi
   if (!done) throw silent(vm);
 }
 
+/** Writes what the overlay of a running VM's disk holds to its backing file, however long that takes. */
+export async function askCommit(vm: Vm, disk: number): Promise<void> {
+  let done = false;
+  await converse(vm, { type: "commit-disk", disk }, undefined, {
+    report: (report) => {
+      done ||= report.type === "committed";
+      return done;
+    },
+  });
+  if (!done)
+    throw new VmError(
+      "control",
+      `The VM ${quote(vm.name)} ended before disk ${disk} was committed; nothing is lost by that.`,
+    );
+}
+
 /**
  * Gives the memory balloon of a VM another size.
  * @returns whether it has one

@@ -35,6 +35,8 @@ export type Request = { readonly protocol: typeof PROTOCOL } & (
   | { readonly type: "exec"; readonly command: string }
   /** Makes a disk larger, by its number from 0; bytes. */
   | { readonly type: "resize-disk"; readonly disk: number; readonly size: number }
+  /** Writes what the overlay of a disk, by its number from 0, holds to its backing file. */
+  | { readonly type: "commit-disk"; readonly disk: number }
   /** The memory balloon is to have so many bytes. */
   | { readonly type: "balloon"; readonly bytes: number }
   /** Ends the machine: asks the guest to power off, and pulls its plug after `timeout` ms, or at once. */
@@ -55,6 +57,8 @@ export type Report =
   | { readonly type: "exit"; readonly status: number }
   /** The disk has the size. */
   | { readonly type: "resized" }
+  /** The backing file has what the overlay had. */
+  | { readonly type: "committed" }
   /** The guest was asked to power off, and is waited for. */
   | { readonly type: "asked" }
   /** The machine has ended; the connection is closed next. */
@@ -151,7 +155,8 @@ export function decodeRequest({ channel, payload }: Frame): Request {
     type === "status" ||
     (type === "console" && (size === undefined || isSize(size))) ||
     (type === "exec" && typeof command === "string") ||
-    (type === "resize-disk" && [disk, size].every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) ||
+    (type === "resize-disk" && [disk, size].every(isCount)) ||
+    (type === "commit-disk" && isCount(disk)) ||
     (type === "balloon" && Number.isSafeInteger(bytes)) ||
     (type === "stop" && Number.isFinite(timeout) && (timeout as number) >= 0 && typeof force === "boolean");
   if (!known) throw new ProtocolError(`A request ${JSON.stringify(type)} is not known, or lacks something.`);
@@ -163,6 +168,10 @@ export function decodeResize({ payload }: Frame): Resize {
   const value = parseMessage(payload);
   if (value.type !== "resize" || !isSize(value.size)) throw new ProtocolError("Only sizes may follow.");
   return value as unknown as Resize;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function isSize(value: unknown): boolean {

@@ -122,6 +122,10 @@ async function answer(
       await vm.resizeDisk(request.disk, request.size);
       send({ type: "resized" });
       break;
+    case "commit-disk":
+      await vm.commitDisk(request.disk);
+      send({ type: "committed" });
+      break;
     case "balloon":
       send({ type: "balloon", there: vm.setBalloon(request.bytes) });
       break;
