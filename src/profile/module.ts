@@ -7,6 +7,13 @@ export interface FunctionType {
   readonly results: readonly string[];
 }
 
+/** A function of the module `from`. */
+export interface Imported {
+  readonly from: string;
+  readonly name: string;
+  readonly type: number;
+}
+
 export interface FunctionBody {
   readonly type: number;
   /** Types of the locals behind the parameters. */
@@ -22,7 +29,7 @@ export interface WasmModule {
   /** Of memory, as text. */
   readonly imports: readonly string[];
   /** Functions that are imported; their numbers come before those of its own. */
-  readonly imported: readonly { readonly name: string; readonly type: number }[];
+  readonly imported: readonly Imported[];
   /** By the function's number. */
   readonly exports: ReadonlyMap<number, string>;
   readonly functions: readonly FunctionBody[];
@@ -54,7 +61,7 @@ export function readModule(bytes: Uint8Array): WasmModule {
   const module = {
     types: [] as FunctionType[],
     imports: [] as string[],
-    imported: [] as { name: string; type: number }[],
+    imported: [] as Imported[],
     exports: new Map<number, string>(),
     functions: [] as FunctionBody[],
     names: new Map<number, string>(),
@@ -116,11 +123,11 @@ function readElements(section: Reader, places: Map<number, number>): void {
   section.list((i) => places.set(first + i, section.unsigned()));
 }
 
-function readImport(section: Reader, to: { imports: string[]; imported: { name: string; type: number }[] }): void {
+function readImport(section: Reader, to: { imports: string[]; imported: Imported[] }): void {
   const from = section.name();
   const name = section.name();
   const kind = section.byte();
-  if (kind === 0) to.imported.push({ name, type: section.unsigned() });
+  if (kind === 0) to.imported.push({ from, name, type: section.unsigned() });
   else if (kind === 2) to.imports.push(`"${from}" "${name}" (memory ${readLimits(section)})`);
   else throw new WasmError("an import is neither memory nor function");
 }

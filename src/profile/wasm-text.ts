@@ -47,7 +47,9 @@ export function moduleText(bytes: Uint8Array, naming: Naming = PLAIN): string {
     "(module",
     ...module.types.map((type, i) => `  (type $${i} (func${signature(type)}))`),
     ...module.imports.map((text) => `  (import ${text})`),
-    ...module.imported.map(({ name, type }) => `  (import "env" "${name}" (func $${name} (type $${type})))`),
+    ...module.imported.map(
+      ({ from, name, type }) => `  (${"import"} "${from}" "${name}" (func $${name} (type $${type})))`,
+    ),
     ...functions.flat(),
     ")\n",
   ].join("\n");
