@@ -7,10 +7,10 @@ export interface FunctionType {
   readonly results: readonly string[];
 }
 
-/** A function of the module `from`. */
 export interface Imported {
-  readonly from: string;
   readonly name: string;
+  /** Where from and by which name, as text. */
+  readonly place: string;
   readonly type: number;
 }
 
@@ -126,9 +126,10 @@ function readElements(section: Reader, places: Map<number, number>): void {
 function readImport(section: Reader, to: { imports: string[]; imported: Imported[] }): void {
   const from = section.name();
   const name = section.name();
+  const place = `"${from}" "${name}"`;
   const kind = section.byte();
-  if (kind === 0) to.imported.push({ from, name, type: section.unsigned() });
-  else if (kind === 2) to.imports.push(`"${from}" "${name}" (memory ${readLimits(section)})`);
+  if (kind === 0) to.imported.push({ name, place, type: section.unsigned() });
+  else if (kind === 2) to.imports.push(`${place} (memory ${readLimits(section)})`);
   else throw new WasmError("an import is neither memory nor function");
 }
 

@@ -47,9 +47,7 @@ export function moduleText(bytes: Uint8Array, naming: Naming = PLAIN): string {
     "(module",
     ...module.types.map((type, i) => `  (type $${i} (func${signature(type)}))`),
     ...module.imports.map((text) => `  (import ${text})`),
-    ...module.imported.map(
-      ({ from, name, type }) => `  (${"import"} "${from}" "${name}" (func $${name} (type $${type})))`,
-    ),
+    ...module.imported.map(({ name, place, type }) => `  (import ${place} (func $${name} (type $${type})))`),
     ...functions.flat(),
     ")\n",
   ].join("\n");
