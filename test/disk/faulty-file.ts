@@ -92,15 +92,16 @@ export class FaultyFile implements BlockFile {
   async flush(): Promise<void> {
     this.#mustHavePower();
     // What is written from now on need not be covered; what was, is.
-    const covered = new Map([...this.#pending].map(([sector, versions]) => [sector, versions.length]));
+    const covered = new Map([...this.#pending].map(([sector, versions]) => [sector, versions.at(-1)!]));
     if (this.#slow) await this.#later();
     if (++this.flushes === this.cutAtFlush) this.cutAt = this.calls;
     this.#count();
-    for (const [sector, count] of covered) {
+    for (const [sector, version] of covered) {
       const versions = this.#pending.get(sector);
-      if (!versions || versions.length < count) continue; // another flush was faster
-      this.#keep(sector, versions[count - 1]!);
-      if (versions.length > count) this.#pending.set(sector, versions.slice(count));
+      const at = versions?.indexOf(version) ?? -1;
+      if (!versions || at < 0) continue; // another flush, which covers it too, was faster
+      this.#keep(sector, version);
+      if (versions.length > at + 1) this.#pending.set(sector, versions.slice(at + 1));
       else this.#pending.delete(sector);
     }
   }
