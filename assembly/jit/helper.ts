@@ -46,3 +46,6 @@ export function jitCall(h: usize, uop: u64, n: i32, info: u32): i32 {
   if (st == ST_JUMP) return leave(h, n, st);
   return leaveAt(h, n, st);
 }
+
+/** Its place in the table: it is no export, since it traps when what it is told is wrong. */
+export function jitHandler(): i32 { return jitCall.index; }

@@ -46,8 +46,8 @@ export interface CoreExports {
   catchUp(): void;
   skipIdle(): number;
   jitInstall(ticket: number): number;
-  /** What compiled regions call for instructions that aren't lowered: only they do. */
-  jitCall(hart: number, uop: bigint, budget: number, info: number): number;
+  /** Place in the table of what compiled regions call for instructions that aren't lowered. */
+  jitHandler(): number;
   plicSetLine(source: number, level: number): void;
   uartReceive(byte: number): number;
   uartReceiveSpace(): number;

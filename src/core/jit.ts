@@ -42,11 +42,10 @@ export interface JitCore {
     readonly JIT_RECORD: number;
     readonly R_LENGTH: number;
   };
-  readonly calls: {
-    jitInstall(ticket: number): number;
-    jitCall(hart: number, uop: bigint, budget: number, info: number): number;
-  };
+  readonly calls: { jitInstall(ticket: number): number; jitHandler(): number };
 }
+
+type Handler = (hart: number, uop: bigint, budget: number, info: number) => number;
 
 /** Larger than any module of the core's. */
 const LONGEST_MODULE = 0x10_0000;
@@ -178,7 +177,7 @@ export class RegionHost {
     if (!module) return REFUSED;
     try {
       this.#enter ??= enterTable(table);
-      const env = { memory, region: this.#enter, handler: calls.jitCall };
+      const env = { memory, region: this.#enter, handler: table.get(calls.jitHandler()) as Handler };
       const { exports } = new WebAssembly.Instance(module, { env });
       this.#base ??= table.length;
       const index = this.#base + region;

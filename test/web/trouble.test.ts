@@ -129,6 +129,7 @@ test.each([
     vm.on("crash", ({ kind }) => crashes.push(kind));
     await vm.start();
     const waits = vm.exec("true").catch((error: Error) => error.message);
+    document.title = "waits";
     const { kind, report } = await vm.exited;
     const later = await vm.exec("true").catch((error: Error) => error.message);
     const next = await wardian.Machine.create({ image: "hello" });
@@ -136,7 +137,7 @@ test.each([
     return { kind, report, crashes, waits: await waits, later, next: (await next.exited).kind };
   });
   const worker = await page.waitForEvent("worker");
-  await page.waitForTimeout(500);
+  await page.waitForFunction(() => document.title === "waits");
   // Of a worker that is gone there is no answer.
   void worker.evaluate(deed).catch(() => {});
   expect(await soon(end, "the machine of a dead worker")).toEqual({
