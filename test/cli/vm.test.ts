@@ -206,6 +206,8 @@ test("logs -f shows what comes, and ends with the VM", async () => {
   const followed = vm(["logs", "-f", "follow"]);
   await vm(["console", "follow"], { input: "one\n\x01x" });
   await vm(["console", "follow"], { input: "two\n\x01x" });
+  // The console may let go before the guest has answered.
+  await expect.poll(() => good("logs", "follow"), { timeout: 120_000 }).toBe("one\ntwo\n");
   await good("stop", "--force", "follow");
   expect(await followed).toMatchObject({ status: 0, stdout: "one\ntwo\n", stderr: "" });
 });
