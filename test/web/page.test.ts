@@ -20,15 +20,21 @@ async function open(options: BrowserContextOptions = {}, url = `${home.url}page/
   return page;
 }
 
-/** Waits until the terminal's rows match. */
-const shows = (page: Page, pattern: RegExp) =>
-  page.waitForFunction(
-    ([source, flags]) => {
-      const rows = [...document.querySelectorAll<HTMLElement>(".xterm-rows > div")];
-      return new RegExp(source!, flags).test(rows.map((row) => (row.textContent ?? "").trimEnd()).join("\n"));
-    },
-    [pattern.source, pattern.flags],
-  );
+/** Waits until the terminal's rows match; what it shows instead is in the error. */
+const shows = async (page: Page, pattern: RegExp): Promise<void> => {
+  try {
+    await page.waitForFunction(
+      ([source, flags]) => {
+        const rows = [...document.querySelectorAll<HTMLElement>(".xterm-rows > div")];
+        return new RegExp(source!, flags).test(rows.map((row) => (row.textContent ?? "").trimEnd()).join("\n"));
+      },
+      [pattern.source, pattern.flags],
+    );
+  } catch (error) {
+    const rows = await page.locator(".xterm-rows").innerText();
+    throw new Error(`The terminal doesn't show ${pattern}, but:\n${rows}`, { cause: error });
+  }
+};
 
 const PROMPT = /^#\s*$/m;
 
@@ -47,7 +53,7 @@ test("BusyBox: progress, a prompt, typing, the meter, pause, resize, reset, powe
   await shows(page, PROMPT);
 
   // The guest hears of the terminal's size a moment after its prompt.
-  await page.keyboard.type("while [ \"$(stty size)\" = '0 0' ]; do usleep 50000; done; stty size; echo $((6 * 7))\n");
+  await page.keyboard.type("until stty size | grep ' 1..$'; do usleep 50000; done; echo $((6 * 7))\n");
   await shows(page, /^\d+ 1\d\d\n42$/m);
   await page.keyboard.type("i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; echo co''unted\n");
   await page.waitForFunction(() => Number(document.getElementById("mips")!.textContent) > 1);

@@ -44,8 +44,11 @@ export class PageTerminal implements Terminal {
     this.#xterm.onResize(({ cols, rows }) => this.onResize?.({ columns: cols, rows }));
     this.#xterm.open(parent);
     // biome-ignore lint/suspicious/noFocusedTests: no test, the addon's call
-    this.#observer = new ResizeObserver(() => this.#fit.fit());
+    const fit = () => this.#fit.fit();
+    this.#observer = new ResizeObserver(fit);
     this.#observer.observe(parent);
+    // Not only when it is next painted: a guest is told the size at once.
+    fit();
   }
 
   get size(): TerminalSize {
