@@ -44,11 +44,11 @@ export class PageTerminal implements Terminal {
     this.#xterm.onResize(({ cols, rows }) => this.onResize?.({ columns: cols, rows }));
     this.#xterm.open(parent);
     // biome-ignore lint/suspicious/noFocusedTests: no test, the addon's call
-    const fit = () => this.#fit.fit();
-    this.#observer = new ResizeObserver(fit);
+    const fitted = () => this.#fit.fit();
+    this.#observer = new ResizeObserver(fitted);
     this.#observer.observe(parent);
     // Not only when it is next painted: a guest is told the size at once.
-    fit();
+    fitted();
   }
 
   get size(): TerminalSize {
