@@ -5,7 +5,7 @@
 
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { built, complaints, Machine, MINUTES, rom, transcript } from "../boot/guests.ts";
 
 const exec = promisify(execFile);
+const MIB = 2 ** 20;
 /** How long anything may take on a slow and busy host; no measure of speed. */
 const PATIENCE = 15 * MINUTES;
 /** Installed from the start: in the guest, a compiler would take minutes to unpack. */
@@ -22,6 +23,7 @@ let directory: string;
 let vm: Machine;
 let shown: () => string;
 let port: number;
+let vsock: string;
 
 /** A port of this host that is free now. */
 async function freePort(): Promise<number> {
@@ -49,17 +51,35 @@ async function run(command: string): Promise<string> {
   return stdout;
 }
 
-async function ssh(command: string): Promise<string> {
+async function ssh(command: string, ...to: string[]): Promise<string> {
   const key = join(directory, "key");
   const options = ["StrictHostKeyChecking=no", `UserKnownHostsFile=${join(directory, "known")}`, "ConnectTimeout=300"];
-  const args = [...options.flatMap((option) => ["-o", option]), "-q", "-i", key, "-p", `${port}`, "root@127.0.0.1"];
-  return (await exec("ssh", [...args, command])).stdout;
+  const args = [...options.flatMap((option) => ["-o", option]), ...to, "-q", "-i", key, "-p", `${port}`];
+  return (await exec("ssh", [...args, "root@127.0.0.1", command])).stdout;
 }
+
+/** What joins ssh to the guest's sshd by the machine's vsock. */
+const PROXY = `
+import { connect } from "node:net";
+const [path, port] = process.argv.slice(2);
+const socket = connect(path, () => socket.write(\`CONNECT \${port}\\n\`));
+let line = "";
+socket.on("readable", function greeted() {
+  for (let byte; (byte = socket.read(1)); line += byte) {
+    if (byte[0] !== 10) continue;
+    if (!line.startsWith("OK ")) throw new Error(line);
+    socket.off("readable", greeted);
+    process.stdin.pipe(socket).pipe(process.stdout);
+    return;
+  }
+});
+`;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "wdebian-"));
   await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(directory, "key")]);
   port = await freePort();
+  vsock = join(directory, "vsock");
   vm = await Machine.create({
     image: "debian-disk",
     engine: "jit",
@@ -67,6 +87,8 @@ beforeAll(async () => {
     cacheDir: built("test/cache"),
     sshKey: await readFile(join(directory, "key.pub"), "utf8"),
     network: { kind: "user", forwards: [{ protocol: "tcp", hostPort: port, guestPort: 22 }] },
+    vsock: { path: vsock, cid: 7 },
+    balloon: true,
   });
   shown = transcript(vm);
   await vm.start();
@@ -129,6 +151,55 @@ describe("Debian on a disk", () => {
       expect(await ssh("id -un; ./answer")).toBe("root\n42\n");
       const methods = await run("sshd -T | grep -E '^(permitrootlogin|permitemptypasswords) ' | sort");
       expect(methods).toBe("permitemptypasswords no\npermitrootlogin without-password\n");
+    },
+    PATIENCE,
+  );
+
+  test(
+    "is reached by vsock without a network, and reaches its host",
+    async () => {
+      const proxy = join(directory, "proxy.mjs");
+      await writeFile(proxy, PROXY);
+      const units = {
+        "vsock.socket": "[Socket]\\nListenStream=vsock::22\\nAccept=yes\\n",
+        "vsock@.service": "[Service]\\nExecStart=-/usr/sbin/sshd -i\\nStandardInput=socket\\n",
+      };
+      for (const [name, text] of Object.entries(units)) await run(`printf '${text}' >/run/systemd/system/${name}`);
+      await run("systemctl start vsock.socket");
+      const by = `ProxyCommand=${process.execPath} ${proxy} ${vsock} 22`;
+      expect(await ssh("id -un; systemctl is-active vsock.socket", "-o", by)).toBe("root\nactive\n");
+
+      const heard = new Promise<string>((resolve) => {
+        const server = createServer((socket: Socket) => {
+          let text = "";
+          socket.setEncoding("utf8").on("data", (more) => {
+            text += more;
+          });
+          socket.on("end", () => resolve(text));
+          server.close();
+        }).listen(`${vsock}_1000`);
+      });
+      // AF_VSOCK is 40, the host's CID 2; struct sockaddr_vm of linux/vm_sockets.h.
+      const address = 'pack("SSLLx4", 40, 0, 1000, 2)';
+      await run(`perl -e 'socket(S, 40, 1, 0) && connect(S, ${address}) or die $!; syswrite S, "from the guest\n"'`);
+      expect(await heard).toBe("from the guest\n");
+    },
+    PATIENCE,
+  );
+
+  test(
+    "gives memory to its balloon and gets it back",
+    async () => {
+      const balloon = vm.balloon!;
+      const size = () => balloon.size();
+      const before = await balloon.stats({ timeout: PATIENCE });
+      expect(await run("grep MemTotal /proc/meminfo")).toMatch(` ${before.memory.total! / 1024} kB`);
+      balloon.target = 128 * MIB;
+      await expect.poll(size, { timeout: PATIENCE }).toBe(128 * MIB);
+      const during = await balloon.stats({ timeout: PATIENCE });
+      expect(during.memory.available!).toBeLessThan(before.memory.available! - 64 * MIB);
+      balloon.target = 0;
+      await expect.poll(size, { timeout: PATIENCE }).toBe(0);
     },
     PATIENCE,
   );
