@@ -13,11 +13,12 @@ import {
 } from "../isa/ops.generated";
 import { shapeOf, WRITES_A } from "../isa/shape.generated";
 import {
-  access, byte, END, get, I32_ADD, I32_AND, I32_LOAD, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c, I64_ADD, I64_AND, I64_LOAD,
-  I64_NE, I64_SHR_U, I64_XOR, i64c, RETURN, seldom, set, tee,
+  access, byte, END, get, I32_ADD, I32_AND, I32_DIV_U, I32_LOAD, I32_LT_U, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c,
+  I64_ADD, I64_AND, I64_LOAD, I64_NE, I64_SHR_U, I64_XOR, i64c, outSeldom, RETURN, seldom, SELECT, set, tee,
 } from "./emit";
 import {
-  hold, holdNone, holds, L_ENTRY, L_HART, L_HOME, L_LINEAR, L_TEMP, L_TLB, L_VA, LINEARS, noteBudget, pushPc, writeBack, x,
+  hold, holdNone, holds, L_ALONE, L_ENTRY, L_HART, L_HOME, L_LINEAR, L_STRIP, L_TEMP, L_TLB, L_VA, LINEARS, noteBudget, pushPc, STRIPS, writeBack,
+  x,
 } from "./parts";
 import { fetch, MAX_BLOCK, op, opA, opB, opImm, opSize } from "./region";
 import { isSplit } from "./split";
@@ -42,11 +43,21 @@ const G_MEMBERS: u32 = 16; // u16
 const G_LOADS: u32 = 18; //  u8
 const G_STORES: u32 = 19; // u8
 const G_APART: u32 = 20; //  u8: each has a look of its own
-const G_SIZE: u32 = 24;
+const G_ROOT: u32 = 21; //   u8: the register that places are counted from, as it is at the block's start, or NONE
+const G_STRIP: u32 = 22; //  u8: which local of L_STRIP it has in a strip, or NONE
+const G_STEP: u32 = 24; //   i32: how far the root moves in a round, if the block is a loop by itself
+const G_SIZE: u32 = 28;
 /** From its first byte to its last a group has no more than so many: the more it has, the more often a page ends among them. */
 const MOST_BYTES: i32 = 512;
 
+/** Pointers that go through a page in fewer rounds have no strips. */
+const MOST_STEP: i32 = 128;
+
 let groups: u32 = 0;
+/** A group of the plan has a strip, and moves. */
+export let moving: bool = false;
+/** What is written is a strip: groups that have a local of L_STRIP need no look. */
+export let inStrip: bool = false;
 /** The plan of the instruction that is lowered. */
 let current: u32 = PLAN;
 /** The local that says where the access is that `find` was for, and what to add. */
@@ -55,6 +66,9 @@ export let within: u32 = 0;
 
 // @ts-ignore: decorator
 @inline function group(g: u32): u32 { return GROUPS + g * G_SIZE; }
+
+/** In place of an instruction's offset. */
+const NO_STRIP: i32 = -1;
 
 /** How many bytes `op` loads or stores, if that is lowered in line, or 0. */
 function sizeOf(o: u16): u32 {
@@ -111,6 +125,24 @@ export function planAccesses(page: u32, slots: u32, start: u32, count: u32): voi
     }
     at += opSize;
   }
+  planStrips();
+}
+
+/** Gives locals to the groups whose root moves by a constant in each round, and stays aligned. */
+function planStrips(): void {
+  let next: u32 = 0;
+  moving = false;
+  for (let i: u32 = 0; i < groups; i++) {
+    const g = group(i);
+    const root = <u32>load<u8>(g, G_ROOT);
+    store<u8>(g, <u8>NONE, G_STRIP);
+    if (next == STRIPS || root == NONE || load<u32>(VALUES + root * 8) != root) continue;
+    const step = load<i32>(VALUES + root * 8, 4);
+    if (abs(step) > MOST_STEP || step & (load<u32>(g, G_WIDTH) - 1)) continue;
+    store<u8>(g, <u8>(next++), G_STRIP);
+    store<i32>(g, step, G_STEP);
+    if (step) moving = true;
+  }
 }
 
 /** The group of an access to [place, place + size): the root's open one if it can be, or else a new one. */
@@ -123,6 +155,7 @@ function join(root: u32, place: i32, size: u32): u32 {
   store<i32>(g, place, G_ALIGNED);
   store<u32>(g, size, G_WIDTH);
   store<u64>(g, 1, G_MEMBERS);
+  store<u8>(g, <u8>(root < 32 ? root : NONE), G_ROOT);
   store<u8>(OPEN + root, <u8>groups);
   return groups++;
 }
@@ -156,24 +189,46 @@ export function find(size: u32, offset: i32): void {
   const planned = <u32>load<u8>(current, P_GROUP);
   const isStore = stores(op);
   const g = group(planned);
+  if (inStrip && planned != NONE && load<u8>(g, G_STRIP) != NONE) {
+    local = L_ALONE;
+    within = opImm < 0 ? 0 : opImm;
+    x(opB);
+    byte(I32_WRAP);
+    get(L_STRIP + load<u8>(g, G_STRIP));
+    byte(I32_ADD);
+    if (opImm < 0) {
+      i32c(opImm);
+      byte(I32_ADD);
+    }
+    set(local);
+    return;
+  }
   if (planned == NONE || load<u16>(g, G_MEMBERS) == 1 || load<u8>(g, G_APART)) {
     within = 0;
-    local = L_LINEAR + LINEARS - 1;
+    local = L_ALONE;
     look(opImm, 0, size, !isStore, isStore, offset);
     return;
   }
   const width = load<u32>(g, G_WIDTH);
-  const low = load<i32>(g, G_LOW);
-  // The first unit of the widest size, and from there to the last one.
-  const first = low - ((low - load<i32>(g, G_ALIGNED)) & (width - 1));
-  const span = (load<i32>(g, G_HIGH) - 1 - first) & ~(width - 1);
+  const first = firstOf(g);
   const from = load<i32>(current);
-  const holder = planned % (LINEARS - 1);
+  const holder = planned % LINEARS;
   within = from + opImm - first;
   local = L_LINEAR + holder;
   if (holds(holder, planned)) return;
-  look(first - from, span, width, load<u8>(g, G_LOADS) != 0, load<u8>(g, G_STORES) != 0, offset);
+  look(first - from, spanOf(g), width, load<u8>(g, G_LOADS) != 0, load<u8>(g, G_STORES) != 0, offset);
   hold(holder, planned);
+}
+
+/** The place of the group's first unit of its widest size. */
+function firstOf(g: u32): i32 {
+  const low = load<i32>(g, G_LOW);
+  return low - ((low - load<i32>(g, G_ALIGNED)) & (load<u32>(g, G_WIDTH) - 1));
+}
+
+/** Bytes from there to its last unit. */
+function spanOf(g: u32): i32 {
+  return (load<i32>(g, G_HIGH) - 1 - firstOf(g)) & ~(load<u32>(g, G_WIDTH) - 1);
 }
 
 /** Pushes the linear address that `within` counts from. */
@@ -181,13 +236,24 @@ export function linear(): void {
   get(local);
 }
 
-/**
- * Looks [x[opB] + from, + span + width) up and sets the local. Pages next to each
- * other never have the same place, so one compare with the last unit's page, where
- * the first's would be, tells that there is one page and that the TLB knows it.
- */
+/** Looks [x[opB] + from, + span + width) up and sets the local. */
 function look(from: i32, span: i32, width: u32, loads: bool, isStore: bool, offset: i32): void {
-  x(opB);
+  lookUp(opB, from, span, width, loads, isStore, offset);
+  get(L_VA);
+  byte(I32_WRAP);
+  pushAddend(isStore);
+  byte(I32_ADD);
+  set(local);
+}
+
+/**
+ * Leaves in L_ENTRY the entry of the page of [x[base] + from, + span + width), or leaves the code; see `compareTag`.
+ * Pages next to each other never have the same place, so one compare with the last
+ * unit's page, where the first's would be, tells that there is one page and that the
+ * TLB knows it.
+ */
+function lookUp(base: u32, from: i32, span: i32, width: u32, loads: bool, isStore: bool, offset: i32): void {
+  x(base);
   if (from) {
     i64c(from);
     byte(I64_ADD);
@@ -216,15 +282,18 @@ function look(from: i32, span: i32, width: u32, loads: bool, isStore: bool, offs
     set(L_ENTRY);
   }
   if (isStore) compareTag(TLB_STORE, span, offset);
-  get(L_VA);
-  byte(I32_WRAP);
-  get(L_ENTRY);
-  access(I32_LOAD, (isStore ? TLB_STORE : 0) + 8);
-  byte(I32_ADD);
-  set(local);
 }
 
-/** Leaves unless L_TEMP is the tag of the entry at L_ENTRY, or of the other one that the page may have: L_ENTRY is that one then. */
+/** Pushes what the entry at L_ENTRY says to add to an address. */
+function pushAddend(isStore: bool): void {
+  get(L_ENTRY);
+  access(I32_LOAD, (isStore ? TLB_STORE : 0) + 8);
+}
+
+/**
+ * Leaves unless L_TEMP is the tag of the entry at L_ENTRY, or of the other one that the page may have: L_ENTRY is that one then.
+ * @param offset  of the instruction that the interpreter is to execute; NO_STRIP: out of the block around
+ */
 function compareTag(bank: u32, span: i32, offset: i32): void {
   get(L_TEMP);
   get(L_ENTRY);
@@ -243,9 +312,13 @@ function compareTag(bank: u32, span: i32, offset: i32): void {
   get(L_ENTRY);
   access(I64_LOAD, bank);
   byte(I64_NE);
-  seldom();
-  leaveMissed(span, offset);
-  byte(END);
+  if (offset == NO_STRIP) {
+    outSeldom(1);
+  } else {
+    seldom();
+    leaveMissed(span, offset);
+    byte(END);
+  }
   byte(END);
 }
 
@@ -272,4 +345,51 @@ function leaveMissed(span: i32, offset: i32): void {
   access(I32_STORE, H_JIT_STATUS);
   pushPc(offset | 1);
   byte(RETURN);
+}
+
+// ---- Strips (jit/strips) ------------------------------------------------------------------
+
+/** From here on accesses are those of a strip, or not any more. */
+export function accessInStrip(yes: bool): void {
+  inStrip = yes;
+}
+
+/**
+ * Looks up where the planned block's strips begin, and sets L_STRIP and `rounds`, a local of i32, to the rounds in which
+ * all of them stay in their pages; out of the block around where the TLB doesn't know one.
+ */
+export function lookUpStrips(rounds: u32): void {
+  i32c(PAGE_SIZE);
+  set(rounds);
+  for (let i: u32 = 0; i < groups; i++) {
+    const g = group(i);
+    const strip = <u32>load<u8>(g, G_STRIP);
+    if (strip == NONE) continue;
+    const isStore = load<u8>(g, G_STORES) != 0;
+    const width = load<u32>(g, G_WIDTH);
+    lookUp(load<u8>(g, G_ROOT), firstOf(g), spanOf(g), width, load<u8>(g, G_LOADS) != 0, isStore, NO_STRIP);
+    pushAddend(isStore);
+    set(L_STRIP + strip);
+    const step = load<i32>(g, G_STEP);
+    if (!step) continue;
+    // To where the page ends, or begins, from where the root is now.
+    if (step > 0) i32c(<i32>PAGE_SIZE - spanOf(g) - width);
+    get(L_VA);
+    byte(I32_WRAP);
+    i32c(PAGE_SIZE - 1);
+    byte(I32_AND);
+    if (step > 0) byte(I32_SUB);
+    const size = abs(step);
+    i32c(size & (size - 1) ? size : ctz(size));
+    byte(size & (size - 1) ? I32_DIV_U : I32_SHR_U);
+    i32c(1);
+    byte(I32_ADD);
+    tee(L_ENTRY);
+    get(rounds);
+    get(L_ENTRY);
+    get(rounds);
+    byte(I32_LT_U);
+    byte(SELECT);
+    set(rounds);
+  }
 }

@@ -49,6 +49,8 @@ export const I32_EQ: u8 = 0x46;
 export const I32_NE: u8 = 0x47;
 export const I32_LT_S: u8 = 0x48;
 export const I32_LT_U: u8 = 0x49;
+export const I32_GT_S: u8 = 0x4a;
+export const I32_LE_S: u8 = 0x4c;
 export const I32_GE_S: u8 = 0x4e;
 export const I32_GE_U: u8 = 0x4f;
 export const I64_EQZ: u8 = 0x50;
@@ -66,6 +68,7 @@ export const I32_POPCNT: u8 = 0x69;
 export const I32_ADD: u8 = 0x6a;
 export const I32_SUB: u8 = 0x6b;
 export const I32_MUL: u8 = 0x6c;
+export const I32_DIV_U: u8 = 0x6e;
 export const I32_AND: u8 = 0x71;
 export const I32_OR: u8 = 0x72;
 export const I32_XOR: u8 = 0x73;
@@ -149,6 +152,13 @@ export function seldom(): void {
   hint(0);
   byte(IF);
   byte(VOID);
+}
+
+/** A condition is on the stack that is seldom true: then it goes so many labels out. */
+export function outSeldom(label: u32): void {
+  hint(0);
+  byte(BR_IF);
+  unsigned(label);
 }
 
 export function byte(v: u32): void {

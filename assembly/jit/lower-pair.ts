@@ -5,7 +5,7 @@
  */
 
 import { OP_FADD_D, OP_FMUL_D, OP_FSUB_D } from "../isa/ops.generated";
-import { BLOCK, BR_IF, branch, byte, END, F64, get, hint, I32_AND, I32_EQZ, I32_LT_U, i32c, set, tee, unsigned, VOID } from "./emit";
+import { BLOCK, BR_IF, branch, byte, END, F64, get, I32_AND, I32_EQZ, I32_LT_U, i32c, outSeldom, set, tee, unsigned, VOID } from "./emit";
 import {
   F32_ABS, F32_ADD, F32_MUL, F32_SUB, F64_LT, f64c, is64, isExactZero, leastExponent, needLimit, plain, pushExponent,
   roundsOtherwise, second, slow, ZERO_FACTOR,
@@ -43,10 +43,10 @@ export function lowerPair(page: u32, offset: u32): u32 {
   pushExponent(L_PRODUCT, F64);
   i32c(leastExponent(F64));
   byte(I32_LT_U);
-  outSeldom();
+  outSeldom(0);
   plain(L_R, F64, true);
   byte(I32_EQZ);
-  outSeldom();
+  outSeldom(0);
   branch(1);
   byte(END);
   handlers(page, offset, next, product);
@@ -70,13 +70,6 @@ function takes(product: u32): bool {
 function term(r: u32, product: u32): void {
   if (r == product) get(L_PRODUCT);
   else f(r);
-}
-
-/** A condition is on the stack, which is seldom true: then it goes out of the block. */
-function outSeldom(): void {
-  hint(0);
-  byte(BR_IF);
-  unsigned(0);
 }
 
 /** The handlers do it, one after the other, unless the product is zero because a factor is. */

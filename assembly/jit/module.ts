@@ -16,28 +16,29 @@ import {
 import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
-  access, BLOCK, branch, byte, call, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
+  access, BLOCK, BR_IF, branch, byte, call, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
   hintsStart, I32, i32c, I32_ADD, I32_AND, I32_EQ, I32_EQZ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, I64,
   i64c, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_OR, I64_STORE, I64_SUB, IF,
   LOOP, RETURN, returnCall, seldom, set, size, sized, tee, unsigned, VOID,
 } from "./emit";
-import { atAccess, planAccesses } from "./accesses";
+import { atAccess, inStrip, planAccesses } from "./accesses";
 import { jumpKnown } from "./jumps";
 import { lower } from "./lower";
 import { lowerPair } from "./lower-pair";
 import {
   COPIES, declareFloats, dirty, fetchOffset, fillAll, floatGroups, flush, forgetFresh, fp, FP_DIRTY, FP_LIMIT, FP_ON, F_OWN, F_REGION, know,
   knowWords, learn, leaveWith, LINEARS, loadBank, loadLimit, L_BUDGET, L_DEPTH, L_ENTRY, L_GOAL, L_HART, L_PAGE, L_TEMP, narrow,
-  noteBudget, pending, pushFs, pushPc, ready, retire, settle, setX, SINK, widen, words, writeBack, x,
+  noteBudget, pending, pushFs, pushPc, ready, retire, settle, setX, SINK, STRIPS, widen, words, writeBack, x,
 } from "./parts";
 import {
-  callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, headsTwo, idomOf, isHeader, isMerge, isOuter, keptAt,
+  callsBelow, countOf, dirtyAt, discover, edge, edgeOut, fetch, fpAt, headsTwo, idomOf, isHeader, isMerge, isOuter, isStrip, keptAt,
   kindOf, KIND_BRANCH, KIND_CALL, KIND_CALLR, KIND_CASE, KIND_FALL, KIND_JALR, KIND_LESS, KIND_RETURN, KIND_STOP, KIND_SWITCH,
   liveAt, loopRounds, loopWrites, op, opA, opB, opImm, opSize, ordered, orderedCount, pathOf, readyAt, rpoOf, setKnown, startOf,
   stateBelow, stops, wordsAt, writesFloat,
 } from "./region";
 import { writeFunctions, writeHints, writeImports, writeTypes } from "./sections";
 import { forgetShifts } from "./shifts";
+import { beginStrip, endStrip, findStrips, pushDue, pushOn, warmUp } from "./strips";
 import { findWords, wordsAfter } from "./words";
 
 // The labels that enclose the code being written, innermost last: block, and what a branch to it does.
@@ -49,6 +50,8 @@ const LABEL_IF: u32 = 2;
 const LABEL_OUT: u32 = 3;
 /** Of the outer one of two loops with one header. */
 const LABEL_OUTER: u32 = 4;
+/** Of a strip. */
+const LABEL_STRIP: u32 = 5;
 let labels: u32 = 0;
 
 // Regions of the module being written: the offsets of their entries, u16 each.
@@ -123,6 +126,7 @@ export function writeModule(pageSlots: u32, all: bool, room: u32): u32 {
   for (let i: u32 = 0; i < entries; i++) {
     if (!discover(page, slots, entryOf(i), all)) return 0;
     findWords(page);
+    findStrips(page, slots);
     entry = entryOf(i);
     writeBody(i);
     if (emitFull()) return 0;
@@ -151,7 +155,7 @@ function writeBody(index: u32): void {
   hintsFor(F_OWN + index);
   unsigned(3 + floatGroups());
   unsigned(3 + COPIES); byte(I64); // L_VA, L_TEMP, L_GOAL, L_COPY
-  unsigned(3 + LINEARS); byte(I32); // L_ENTRY, L_TLB, L_HOME, L_LINEAR
+  unsigned(5 + STRIPS + LINEARS); byte(I32); // L_ENTRY, L_TLB, L_HOME, L_STOP, L_STRIP, L_LINEAR, L_ALONE
   unsigned(31); byte(I64);
   declareFloats();
   labels = 0;
@@ -195,6 +199,7 @@ function tree(b: u32): void {
   }
   // V8 keeps for the inner one of two loops in registers what it needs, if it sees that there are two.
   if (headsTwo(b)) loop(b, LABEL_OUTER);
+  if (isStrip(b)) warmUp(countOf(b));
   loop(b, LABEL_LOOP);
   know(readyAt(b), dirtyAt(b), 0, fpAt(b), 0);
   checkBudget(b);
@@ -275,11 +280,38 @@ function leaveTo(offset: i32): void {
   branch(depthOf(0, LABEL_OUT));
 }
 
-/** Code of one block: its instructions, and where it goes. */
 function code(b: u32): void {
+  instructions += countOf(b);
+  if (isStrip(b)) strip(b);
+  straight(b);
+}
+
+/** The block once more, for the rounds that need no looks. */
+function strip(b: u32): void {
+  const r = ready;
+  const d = dirty;
+  const f = fp;
+  const n = narrow;
+  pushDue();
+  byte(IF);
+  byte(VOID);
+  push(b, LABEL_IF);
+  beginStrip(page, slots, startOf(b), countOf(b), pathOf(b));
+  loop(b, LABEL_STRIP);
+  know(r, d, 0, f, n);
+  straight(b);
+  endStrip();
+  byte(END);
+  labels--;
+  byte(END);
+  labels--;
+  know(r, d, 0, f, n);
+}
+
+/** Code of one block: its instructions, and where it goes. */
+function straight(b: u32): void {
   if (emitFull()) return;
   const count = countOf(b);
-  instructions += count;
   knowWords(wordsAt(b));
   let at = startOf(b);
   planAccesses(page, slots, at, count);
@@ -574,6 +606,11 @@ function goTo(b: u32, taken: u32): void {
     writeBack(~dirtyAt(to));
     settle();
     fillAll(readyAt(to));
+    if (<u32>to == b && inStrip) {
+      pushOn();
+      byte(BR_IF);
+      unsigned(depthOf(to, LABEL_STRIP));
+    }
     branch(depthOf(to, isOuter(b, to) ? LABEL_OUTER : LABEL_LOOP));
   } else if (isMerge(to)) {
     writeBack(~keptAt(to));

@@ -32,10 +32,15 @@ export const COPIES: u32 = 4;
 export const L_ENTRY: u32 = L_COPY + COPIES; //  i32
 export const L_TLB: u32 = L_ENTRY + 1; // i32: the data bank
 export const L_HOME: u32 = L_TLB + 1; //  i32: as L_ENTRY
-/** i32: where accesses that belong together are in linear memory; the last is for one alone. */
-export const L_LINEAR: u32 = L_HOME + 1;
-export const LINEARS: u32 = 8;
-export const L_X: u32 = L_LINEAR + LINEARS - 1; // x1 is the next one
+export const L_STOP: u32 = L_HOME + 1; // i32: see jit/strips
+/** i32: of each pointer of a strip, what to add to it for where it points in linear memory. */
+export const L_STRIP: u32 = L_STOP + 1;
+export const STRIPS: u32 = 4;
+/** i32: where accesses that belong together are in linear memory. */
+export const L_LINEAR: u32 = L_STRIP + STRIPS;
+export const LINEARS: u32 = 7;
+export const L_ALONE: u32 = L_LINEAR + LINEARS; // i32: the same of one alone
+export const L_X: u32 = L_ALONE; // x1 is the next one
 // In regions with floating point:
 export const L_F: u32 = L_X + 32; //      f64: f0..f31
 export const L_S: u32 = L_F + 32; //      f32: the same as binary32 numbers

@@ -41,6 +41,7 @@ const B_RPO: u32 = 20; //   u16: place in reverse postorder, from 1; 0: not reac
 const B_IDOM: u32 = 22; //  u16: block
 const B_PATH: u32 = 24; //  u16: instructions from here to where the budget is next looked at, at most
 const B_CALLS: u32 = 26; // u8: a block that this one dominates calls
+const B_STRIP: u32 = 28; // u8: it is a loop by itself, with strips (jit/strips)
 const B_STATE: u32 = 27; // u8: a block that this one dominates may change mstatus.FS or fcsr, other than by arithmetic
 // Sets of registers are u64: bit r is x[r], bit 32 + r is f[r].
 const B_READS: u32 = 32; // u64: registers read before they are written
@@ -180,6 +181,8 @@ export function orderedCount(): u32 { return orderCount; }
 @inline export function fpAt(b: u32): u32 { return load<u8>(block(b), B_FP); }
 // @ts-ignore: decorator
 @inline export function stateBelow(b: u32): bool { return load<u8>(block(b), B_STATE) != 0; }
+// @ts-ignore: decorator
+@inline export function isStrip(b: u32): bool { return load<u8>(block(b), B_STRIP) != 0; }
 // @ts-ignore: decorator
 @inline export function loopRounds(b: u32): bool { return (load<u8>(block(b), B_ROUNDS) & IN_LOOP) != 0; }
 
@@ -347,6 +350,7 @@ function prepare(b: u32, count: u32, kind: u32): void {
   store<u16>(block(b), 0, B_RPO);
   store<u8>(block(b), 0, B_CALLS);
   store<u8>(block(b), 0, B_STATE);
+  store<u8>(block(b), 0, B_STRIP);
 }
 
 // ---- Jumps with known targets ---------------------------------------------------------------
@@ -520,6 +524,20 @@ function shape(): void {
         store<i16>(block(b) + e * 2, -1, B_SUCC0); // OUT already says where
       }
     }
+  }
+}
+
+/** Is a block a loop by itself, behind a branch? */
+export function loopsAlone(b: u32): bool {
+  return kindOf(b) == KIND_BRANCH && (edge(b, 0) == b || edge(b, 1) == b);
+}
+
+/** Such a block is written twice: so two ways lead to where it goes on. */
+export function markStrip(b: u32): void {
+  store<u8>(block(b), 1, B_STRIP);
+  for (let e: u32 = 0; e < 2; e++) {
+    const to = edge(b, e);
+    if (to >= 0 && rpoOf(to) > rpoOf(b)) store<u16>(block(to), load<u16>(block(to), B_MERGES) + 1, B_MERGES);
   }
 }
 

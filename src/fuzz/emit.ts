@@ -136,6 +136,7 @@ class Emitter {
   #loop({ register, count, body, into, stride }: Loop, label: string): void {
     const out = this.#out;
     out.op("addi", { rd: register, rs1: 0, imm: count });
+    if (stride?.from) out.op("addi", { rd: stride.register, rs1: stride.register, imm: stride.from });
     if (into !== undefined) out.to(`${label}i`, "jal", { rd: 0 });
     out.label(label);
     this.all(body.slice(0, into ?? 0));
@@ -144,7 +145,8 @@ class Emitter {
     if (stride) out.op("addi", { rd: stride.register, rs1: stride.register, imm: stride.by });
     out.op("addi", { rd: register, rs1: register, imm: -1 });
     out.to(label, "bne", { rs1: register, rs2: 0 });
-    if (stride) out.op("addi", { rd: stride.register, rs1: stride.register, imm: -stride.by * count });
+    if (!stride) return;
+    out.op("addi", { rd: stride.register, rs1: stride.register, imm: -stride.by * count - (stride.from ?? 0) });
   }
 
   #tangle({ register, count, blocks }: Tangle, label: string): void {

@@ -93,6 +93,12 @@ export class Generator {
     }
   }
 
+  /** What computes, loads or stores by pointers. */
+  plain(): Op {
+    const name = choose(this.random, ["memory", "memory", "integer", "floating"] as const);
+    return this.#any(name, name === "memory" ? this.registers.pointers : []);
+  }
+
   /** Up to `most` − 1 pieces of straight code. */
   some(most: number): Node[] {
     return Array.from({ length: this.random() % most }, () => this.one());

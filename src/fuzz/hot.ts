@@ -110,8 +110,9 @@ class HotGenerator {
       case 6:
         return patches ? [this.#patch()] : this.#straight(1);
       case 7:
-      case 8:
         return [this.#inner()];
+      case 8:
+        return [this.#walk()];
       default:
         return this.#straight(1);
     }
@@ -190,6 +191,18 @@ class HotGenerator {
       body: withoutDear(body),
       ...into,
     };
+  }
+
+  /** A loop of one block, along memory. With pages of its own it begins far enough from a border to be in full swing there. */
+  #walk(): Node {
+    const { random, registers, paging } = this.#generator;
+    const count = 12 + (random() % 60);
+    const body = Array.from({ length: 1 + (random() % 5) }, () => this.#generator.plain());
+    const loop = { kind: "loop", register: registers.reserved[1]!, count, body } as const;
+    if (paging?.span !== "page") return { ...loop, ...this.#stride(count) };
+    const by = choose(random, [1, 2, 4, 8, 8, 16, 24, 32]) * (chance(random, 3) ? -1 : 1);
+    if (Math.abs(by * count) >= 2048) return { ...loop, ...this.#stride(count) };
+    return { ...loop, stride: { register: choose(random, registers.pointers), by, from: -by * (random() % count) } };
   }
 
   #tangle(): Node {

@@ -56,8 +56,8 @@ export interface Loop {
   readonly body: readonly Node[];
   /** The first time round begins before this node of `body`. */
   readonly into?: number;
-  /** A pointer moves by so much each time round, and back afterwards: −2048 ≤ by × count < 2048. */
-  readonly stride?: { readonly register: number; readonly by: number };
+  /** A pointer moves by so much each time round, and back afterwards: −2048 ≤ by × count < 2048; `from` is added before. */
+  readonly stride?: { readonly register: number; readonly by: number; readonly from?: number };
 }
 
 /** Blocks that branch to each other in any order, `count` blocks in all. */

@@ -19,15 +19,14 @@ export function namingOf(abi: Abi, inTable: (index: number) => string | undefine
     entries.filter(([name]) => LOCALS.test(name)).map(([name, index]) => [index, name.slice(2).toLowerCase()]),
   );
   const fields = entries.filter(([name]) => name.startsWith("H_") && !NO_FIELD.test(name)).sort((a, b) => b[1] - a[1]);
+  const strips = (index: number) => (index > abi.L_STRIP! && index < abi.L_LINEAR! ? index - abi.L_STRIP! : undefined);
   return {
-    // The place of x0, which has no local, is another's.
     local: (index) =>
-      index === abi.L_X
-        ? "alone"
-        : (locals.get(index) ??
-          INTEGER_REGISTERS[index - abi.L_X!] ??
-          FLOAT_REGISTERS[index - abi.L_F!] ??
-          suffixed(FLOAT_REGISTERS[index - abi.L_S!], ".s")),
+      locals.get(index) ??
+      prefixed("strip", strips(index)) ??
+      INTEGER_REGISTERS[index - abi.L_X!] ??
+      FLOAT_REGISTERS[index - abi.L_F!] ??
+      suffixed(FLOAT_REGISTERS[index - abi.L_S!], ".s"),
     offset: (offset, base) => (base === "$hart" ? fieldName(abi, fields, offset) : tlbName(abi, offset)),
     // The last argument: the handler's place in the table, and the instruction's size above it.
     argument: (callee, position, value) => {
@@ -37,6 +36,7 @@ export function namingOf(abi: Abi, inTable: (index: number) => string | undefine
   };
 }
 
+const prefixed = (prefix: string, number: number | undefined) => (number === undefined ? undefined : prefix + number);
 const suffixed = (name: string | undefined, suffix: string) => (name === undefined ? undefined : name + suffix);
 
 /** A function's own name, without its file's. */

@@ -68,6 +68,11 @@ const PROGRAMS: Record<string, (a: Assembler) => void> = {
   "load and store": (a) => {
     back(a.op("ld", { rd: A1, rs1: A0, imm: 8 }).op("sw", { rs1: A0, rs2: A1, imm: 16 }));
   },
+  "loop along memory": (a) => {
+    a.label("loop").op("lw", { rd: A2, rs1: A0, imm: 0 }).op("sd", { rs1: A1, rs2: A2, imm: -8 });
+    a.op("addi", { rd: A0, rs1: A0, imm: 4 }).op("addi", { rd: A1, rs1: A1, imm: -24 });
+    back(a.to("loop", "bne", { rs1: A0, rs2: A1 }));
+  },
   "call and return": (a) => {
     a.to("function", "jal", { rd: RA }).op("ebreak");
     back(a.label("function").op("addi", { rd: A0, rs1: A0, imm: 1 }));

@@ -11,12 +11,18 @@ export const counter = ({ core }: TestMachine, name: string): number =>
 /**
  * Runs to the label "end" on both engines, the JIT compiling what is met at once.
  * @param registers  those that must be equal then, as retired instructions must
+ * @param prepare    makes more of the machine that has loaded it
  * @returns the JIT's machine
  */
-export function runBoth(program: Assembler, registers: readonly number[]): TestMachine {
+export function runBoth(
+  program: Assembler,
+  registers: readonly number[],
+  prepare: (machine: TestMachine) => void = () => {},
+): TestMachine {
   const [machine, interpreted] = (["jit", "interpreter"] as const).map((engine) => {
     const made = makeMachine({ engine, ramSize: 0x400_0000 });
     made.load(program);
+    prepare(made);
     const end = BigInt(program.addressOf("end"));
     for (let i = 0; made.pc() !== end; i++) {
       if (i > 5000) throw new Error(`it never ends; the pc is 0x${made.pc().toString(16)}`);
