@@ -50,6 +50,12 @@ export function guest(
       },
     },
   );
+  // By hand: 1 compiles what is met at once.
+  const hot = process.env.WARDIAN_ENGINE_HOT;
+  if (hot && engine !== "interpreter") {
+    const { view, abi } = cell.core;
+    view.setUint32(abi.DEV_MACHINE + abi.M_JIT_HOT, Number(hot), true);
+  }
   return Object.assign(made, { cell });
 }
 
