@@ -34,6 +34,15 @@ test("registers and RAM that the host writes between runs are the shadow's too",
   expect(machine.core.machineU32(machine.core.abi.M_JIT_TOTAL)).toBeGreaterThan(0);
 });
 
+test("a host may ask for all parts of what it writes before it writes the first", () => {
+  const machine = both(sums());
+  machine.core.setX(0, 5, BigInt(RAM_BASE + 0x1000));
+  machine.run(37);
+  const parts = [0x1000, 0x2000].map((at) => machine.linear(RAM_BASE + at, 8, true));
+  for (const at of parts) machine.core.view.setBigUint64(at, 5n, true);
+  expect(machine.run(500)).toBe(machine.core.abi.RUN_BUDGET);
+});
+
 test("a device of the host is accessed once, and its DMA and interrupts are the shadow's too", () => {
   const stores: bigint[] = [];
   let machine: TestMachine;
