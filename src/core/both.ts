@@ -140,7 +140,8 @@ export class Both {
   #both(name: string, call: Call, args: unknown[]): unknown {
     if (this.#failed) throw this.#failed;
     // A device may ask for all parts of what it writes before it writes the first one.
-    if (!RANGES.has(name)) this.#sync();
+    if (!RANGES.has(name)) this.#syncWritten();
+    this.#sync();
     this.#accesses = [];
     this.#replayed = 0;
     this.#ticks = this.#wallclock = this.#strange = undefined;
@@ -190,10 +191,15 @@ export class Both {
     return access.value;
   }
 
-  /** What the host has written since the last call. */
+  /** What the host has written where it got ranges for it. */
+  #syncWritten(): void {
+    for (const [from, to] of this.#written.splice(0))
+      this.#shadow.bytes.set(this.#primary.bytes.subarray(from, to), from);
+  }
+
+  /** What else the host has written since the last call. */
   #sync(): void {
     const [primary, shadow] = [this.#primary, this.#shadow];
-    for (const [from, to] of this.#written.splice(0)) shadow.bytes.set(primary.bytes.subarray(from, to), from);
     for (let hart = 0; hart < this.#harts; hart++) {
       if (!hartDifferences(primary, shadow, hart).length) continue;
       copyHart(primary, shadow, hart);
