@@ -13,8 +13,9 @@ import {
 } from "../isa/ops.generated";
 import { shapeOf, WRITES_A } from "../isa/shape.generated";
 import {
-  access, byte, END, get, I32_ADD, I32_AND, I32_DIV_U, I32_LOAD, I32_LT_U, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c,
-  I64_ADD, I64_AND, I64_LOAD, I64_NE, I64_SHR_U, I64_XOR, i64c, outSeldom, RETURN, seldom, SELECT, set, tee,
+  access, BLOCK, BR_IF, byte, END, get, I32_ADD, I32_AND, I32_DIV_U, I32_LOAD, I32_LT_U, I32_NE, I32_SHL, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c,
+  I64_ADD, I64_AND, I64_LOAD, I64_NE, I64_SHR_U, I64_XOR, i64c, LOOP, outSeldom, RETURN, seldom, SELECT, set, tee, unsigned,
+  VOID,
 } from "./emit";
 import {
   hold, holdNone, holds, L_ALONE, L_ENTRY, L_HART, L_HOME, L_LINEAR, L_STRIP, L_TEMP, L_TLB, L_VA, LINEARS, noteBudget, pushPc, STRIPS, writeBack,
@@ -50,8 +51,11 @@ const G_SIZE: u32 = 28;
 /** From its first byte to its last a group has no more than so many: the more it has, the more often a page ends among them. */
 const MOST_BYTES: i32 = 512;
 
-/** Pointers that go through a page in fewer rounds have no strips. */
-const MOST_STEP: i32 = 128;
+/** Pointers that go through a page in fewer rounds have strips over pages that are neighbours in linear memory as well. */
+const SMALL_STEP: i32 = 128;
+const MOST_STEP: i32 = 2048;
+/** Of so many pages. */
+const MOST_PAGES: i32 = 16;
 
 let groups: u32 = 0;
 /** A group of the plan has a strip, and moves. */
@@ -139,6 +143,7 @@ function planStrips(): void {
     if (next == STRIPS || root == NONE || load<u32>(VALUES + root * 8) != root) continue;
     const step = load<i32>(VALUES + root * 8, 4);
     if (abs(step) > MOST_STEP || step & (load<u32>(g, G_WIDTH) - 1)) continue;
+    if (abs(step) > SMALL_STEP && load<u8>(g, G_LOADS) && load<u8>(g, G_STORES)) continue;
     store<u8>(g, <u8>(next++), G_STRIP);
     store<i32>(g, step, G_STEP);
     if (step) moving = true;
@@ -266,14 +271,7 @@ function lookUp(base: u32, from: i32, span: i32, width: u32, loads: bool, isStor
   i64c(<i64>(~<u64>(PAGE_SIZE - 1) | (width - 1)));
   byte(I64_AND);
   set(L_TEMP);
-  get(L_VA);
-  i64c(12 - TLB_ENTRY_BITS);
-  byte(I64_SHR_U);
-  byte(I32_WRAP);
-  i32c((TLB_ENTRIES - 1) << TLB_ENTRY_BITS);
-  byte(I32_AND);
-  get(L_TLB);
-  byte(I32_ADD);
+  pushHome(L_VA);
   tee(L_ENTRY);
   set(L_HOME);
   if (loads) compareTag(0, span, offset);
@@ -282,6 +280,18 @@ function lookUp(base: u32, from: i32, span: i32, width: u32, loads: bool, isStor
     set(L_ENTRY);
   }
   if (isStore) compareTag(TLB_STORE, span, offset);
+}
+
+/** Pushes the first place for the page of the address in a local. */
+function pushHome(address: u32): void {
+  get(address);
+  i64c(12 - TLB_ENTRY_BITS);
+  byte(I64_SHR_U);
+  byte(I32_WRAP);
+  i32c((TLB_ENTRIES - 1) << TLB_ENTRY_BITS);
+  byte(I32_AND);
+  get(L_TLB);
+  byte(I32_ADD);
 }
 
 /** Pushes what the entry at L_ENTRY says to add to an address. */
@@ -372,6 +382,8 @@ export function lookUpStrips(rounds: u32): void {
     set(L_STRIP + strip);
     const step = load<i32>(g, G_STEP);
     if (!step) continue;
+    const far = abs(step) > SMALL_STEP;
+    if (far) countPages(isStore ? TLB_STORE : 0, L_STRIP + strip, step > 0 ? PAGE_SIZE : -(<i32>PAGE_SIZE));
     // To where the page ends, or begins, from where the root is now.
     if (step > 0) i32c(<i32>PAGE_SIZE - spanOf(g) - width);
     get(L_VA);
@@ -379,6 +391,12 @@ export function lookUpStrips(rounds: u32): void {
     i32c(PAGE_SIZE - 1);
     byte(I32_AND);
     if (step > 0) byte(I32_SUB);
+    if (far) {
+      get(L_HOME);
+      i32c(12);
+      byte(I32_SHL);
+      byte(I32_ADD);
+    }
     const size = abs(step);
     i32c(size & (size - 1) ? size : ctz(size));
     byte(size & (size - 1) ? I32_DIV_U : I32_SHR_U);
@@ -392,4 +410,43 @@ export function lookUpStrips(rounds: u32): void {
     byte(SELECT);
     set(rounds);
   }
+}
+
+/**
+ * Counts in L_HOME the pages behind the one whose tag is in L_TEMP, or before it, that the TLB knows in their first places
+ * with the same addend: they are neighbours in linear memory too.
+ */
+function countPages(bank: u32, addend: u32, by: i32): void {
+  i32c(0);
+  set(L_HOME);
+  byte(BLOCK);
+  byte(VOID);
+  byte(LOOP);
+  byte(VOID);
+  get(L_TEMP);
+  i64c(by);
+  byte(I64_ADD);
+  tee(L_TEMP);
+  pushHome(L_TEMP);
+  tee(L_ENTRY);
+  access(I64_LOAD, bank);
+  byte(I64_NE);
+  byte(BR_IF);
+  unsigned(1);
+  get(L_ENTRY);
+  access(I32_LOAD, bank + 8);
+  get(addend);
+  byte(I32_NE);
+  byte(BR_IF);
+  unsigned(1);
+  get(L_HOME);
+  i32c(1);
+  byte(I32_ADD);
+  tee(L_HOME);
+  i32c(MOST_PAGES - 1);
+  byte(I32_LT_U);
+  byte(BR_IF);
+  unsigned(0);
+  byte(END);
+  byte(END);
 }

@@ -7,16 +7,21 @@
  * loops don't.
  */
 
+import { H_JIT_VALUE } from "../abi";
 import { OP_CZERO_NEZ, OP_FCLASS_D, OP_FLW, OP_LUI, OP_REMUW, OP_SH1ADD } from "../isa/ops.generated";
 import { accessInStrip, lookUpStrips, moving, planAccesses } from "./accesses";
-import { byte, get, I32_GT_S, I32_LE_S, I32_LT_U, I32_MUL, I32_SUB, i32c, outSeldom, SELECT, set } from "./emit";
-import { L_ALONE, L_BUDGET, L_STOP } from "./parts";
+import {
+  access, byte, get, I32_GT_S, I32_LE_S, I32_LOAD, I32_LT_U, I32_MUL, I32_STORE, I32_SUB, i32c, outSeldom, SELECT, set,
+} from "./emit";
+import { L_ALONE, L_BUDGET, L_HART, L_STOP } from "./parts";
 import { countOf, fetch, loopsAlone, markStrip, op, opSize, ordered, orderedCount, startOf } from "./region";
 
 /** Rounds of the loop before its first strip. */
 const WARM: u32 = 4;
 /** Fewer rounds aren't worth the look. */
 const LEAST: i32 = 8;
+/** Rounds before it is tried again, where there was no strip. */
+const AGAIN: u32 = 32;
 
 /** Marks the blocks of the region that have strips. */
 export function findStrips(page: u32, slots: u32): void {
@@ -45,8 +50,12 @@ function isSteady(o: u16): bool {
 
 /** Before the loop: sets the budget at which its first strip is due. */
 export function warmUp(count: u32): void {
+  wait(WARM * count);
+}
+
+function wait(instructions: u32): void {
   get(L_BUDGET);
-  i32c(WARM * count);
+  i32c(instructions);
   byte(I32_SUB);
   set(L_STOP);
 }
@@ -65,12 +74,14 @@ export function pushDue(): void {
  */
 export function beginStrip(page: u32, slots: u32, start: u32, count: u32, path: u32): void {
   planAccesses(page, slots, start, count);
+  wait(AGAIN * count);
   lookUpStrips(L_ALONE);
   get(L_ALONE);
   i32c(LEAST);
   byte(I32_LT_U);
   outSeldom(0);
-  // Where the rounds end, or the budget might.
+  // Where the rounds end, or the budget might. By way of memory: V8 would compute it again in each round.
+  get(L_HART);
   get(L_BUDGET);
   get(L_ALONE);
   i32c(count);
@@ -83,6 +94,9 @@ export function beginStrip(page: u32, slots: u32, start: u32, count: u32, path: 
   i32c(path - 1);
   byte(I32_GT_S);
   byte(SELECT);
+  access(I32_STORE, H_JIT_VALUE);
+  get(L_HART);
+  access(I32_LOAD, H_JIT_VALUE);
   set(L_STOP);
   accessInStrip(true);
 }

@@ -42,8 +42,8 @@ const AS_S: readonly (readonly [number, bigint])[] = [
   [0x300, (1n << 17n) | (1n << 11n)],
 ];
 
-/** Pages of data in reverse: none is beside its neighbour. */
-function reversed(machine: TestMachine): void {
+/** Data in runs of pages that are in reverse: with one page each, none is beside its neighbour. */
+function reversed(machine: TestMachine, run = 1): void {
   let next = TABLES;
   const space = new AddressSpace(
     {
@@ -57,19 +57,20 @@ function reversed(machine: TestMachine): void {
     3,
   );
   for (let i = 0; i < PAGES; i++) {
-    const physical = DATA + (PAGES - 1 - i) * 4096;
+    const physical = DATA + (PAGES - run - (i - (i % run)) + (i % run)) * 4096;
     space.map(BigInt(DATA + i * 4096), physical, BigInt(V | R | W | A | D));
   }
 }
 
-const both = (program: Assembler, registers: readonly number[]) => runBoth(program, registers, reversed);
+const both = (program: Assembler, registers: readonly number[], run?: number) =>
+  runBoth(program, registers, (machine) => reversed(machine, run));
 
 const sum = (program: Assembler) => program.op("add", { rd: A0, rs1: A0, rs2: T0 });
 /** Fills what is read, then reads it. */
 const filled = (program: Assembler) =>
   sum(program.op("ld", { rd: T0, rs1: S0, imm: 0 }).op("sd", { rs1: S0, rs2: S1, imm: 8 }));
 
-test.each([1, 2, 4, 8, 12, 24, 40, 64, 72, 120, 128, 136, 2040])("steps of %i bytes, up and down", (by) => {
+test.each([1, 2, 4, 8, 12, 24, 40, 64, 72, 120, 128, 136, 768, 1024, 2040])("steps of %i bytes, up and down", (by) => {
   for (const step of [by, -by]) {
     const width =
       by % 8 === 0 ? ["ld", "sd"] : by % 4 === 0 ? ["lw", "sw"] : by % 2 === 0 ? ["lh", "sh"] : ["lbu", "sb"];
@@ -86,6 +87,24 @@ test.each([1, 2, 4, 8, 12, 24, 40, 64, 72, 120, 128, 136, 2040])("steps of %i by
       expect(counter(machine, "CT_COMPILED")).toBeGreaterThan(rounds * 18 * 5);
     }
   }
+});
+
+test.each([
+  136, 256, 768, 1000, 2040,
+])("steps of %i bytes, where some pages are neighbours, and one behind the other", (by) => {
+  for (const run of [1, 5, 20])
+    for (const step of [by, -by])
+      for (const end of [0, 0x7f8, 0xff8]) {
+        const from = DATA + 0x1_0000 + (step < 0 ? 0x8_0000 : 0) + end;
+        both(
+          walk({ from, by: step, second: from - 16 * step, rounds: Math.floor(0x8_0000 / by) }, (program) => {
+            program.op("xor", { rd: T1, rs1: A0, rs2: S1 }).op("sd", { rs1: S0, rs2: T1, imm: 0 });
+            sum(program.op("ld", { rd: T0, rs1: A1, imm: 0 })).op("addi", { rd: A1, rs1: A1, imm: step });
+          }),
+          [A0, T0, T1, S0, A1],
+          run,
+        );
+      }
 });
 
 test("a structure of which parts lie before the pointer, and which moves in the middle of the round", () => {
