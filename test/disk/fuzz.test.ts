@@ -158,6 +158,21 @@ test.each([512, 4096, 65_536])("hostile images with clusters of %i", async (clus
   expect(reached.closed).toBeGreaterThan(COUNT / 20);
 });
 
+// Seed 1, image 12501 of those with clusters of 64 KiB: a write looked for room without end, and took memory for it.
+test("without refcounts of its first clusters an image is refused by writes and repairs, and stays as it is", async () => {
+  const bytes = await sound(65_536);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  view.setBigUint64(Number(view.getBigUint64(48)), 0n); // refcount_table_offset, its first entry
+  const file = new Watched("hostile");
+  file.write(0, bytes);
+  const image = await openImage(file, undefined, { openBacking: () => Promise.resolve(new MemoryFile("base")) });
+  await expect(image.write(2 * 65_536, new Uint8Array(512))).rejects.toThrow(/no refcounts of its first clusters/);
+  await expect(checkQcow2(file, { repair: "all" })).rejects.toThrow(/no refcounts of its first clusters/);
+  const left = new Uint8Array(file.size);
+  file.read(0, left);
+  expect(Buffer.compare(left.subarray(0, 512), bytes.subarray(0, 512))).toBe(0);
+});
+
 test("the sound image is sound", async () => {
   const file = new MemoryFile("sound");
   file.write(0, await sound(4096));

@@ -226,8 +226,14 @@ export class Refcounts {
     for (let k = 0; k < count; k++) await this.set(first + k, 0);
   }
 
-  /** Makes the block of that index, in the first of the clusters that it is about: all of them are free. */
+  /**
+   * Makes the block of that index, in the first of the clusters that it is about: all of them are free.
+   * @throws DiskError damaged
+   */
   async #createBlock(index: number): Promise<void> {
+    // It would lie in the header's cluster, at 0, which stands for no block.
+    if (index === 0)
+      throw damaged(this.#file.name, "it has no refcounts of its first clusters; `qemu-img check -r all` may help");
     if ((index + 1) * 8 > this.#table.length) return this.#growTable(index);
     const offset = index * this.perBlock * this.#clusterSize;
     this.#write(this.#blocks.create(offset), 0, 1);
