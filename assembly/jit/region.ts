@@ -41,8 +41,8 @@ const B_RPO: u32 = 20; //   u16: place in reverse postorder, from 1; 0: not reac
 const B_IDOM: u32 = 22; //  u16: block
 const B_PATH: u32 = 24; //  u16: instructions from here to where the budget is next looked at, at most
 const B_CALLS: u32 = 26; // u8: a block that this one dominates calls
-const B_STRIP: u32 = 28; // u8: it is a loop by itself, with strips (jit/strips)
 const B_STATE: u32 = 27; // u8: a block that this one dominates may change mstatus.FS or fcsr, other than by arithmetic
+const B_STRIP: u32 = 28; // u8: it is a loop by itself, with strips (jit/strips)
 // Sets of registers are u64: bit r is x[r], bit 32 + r is f[r].
 const B_READS: u32 = 32; // u64: registers read before they are written
 const B_WRITES: u32 = 40; // u64: registers written
