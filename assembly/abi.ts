@@ -124,10 +124,11 @@ export const HART_SUSPENDED: u32 = 3; // SBI HSM, retentive suspend
 
 // ---- TLB banks (mmu/tlb) -------------------------------------------------------
 // One bank for each of TLB_SPACES recent satp values × 4 modes. A bank:
-//   loads   TLB_ENTRIES × { tag u64, addend u32, spare u32 }
+//   loads   TLB_ENTRIES × { tag u64, addend u32, when it was entered u32 }
 //   stores  the same
 //   fetches TLB_ENTRIES × { tag u64, micro-op page u32, guest page number u32 }
-//   header  { key satp u64, generation u32, spare u32, superpages from u64, to u64 }
+//   header  { key satp u64, generation u32, room u32, superpages from u64, to u64 }
+//   log     TLB_LOG × u16: numbers of the entries that were written since all were empty
 // A tag is the virtual page address; any low bit set means "never matches".
 
 export const TLB_BITS: u32 = 12;
@@ -138,9 +139,15 @@ export const TLB_STORE: u32 = TLB_ENTRIES << TLB_ENTRY_BITS;
 export const TLB_OTHER: u32 = TLB_STORE / 2;
 export const TLB_FETCH: u32 = TLB_STORE * 2;
 export const TLB_HEADER: u32 = TLB_STORE * 3;
-export const TLB_BANK: u32 = TLB_HEADER + 64;
+export const TLB_LOGGED: u32 = TLB_HEADER + 64;
+/** So many entries at most are known to be all that are in use; else all of them may be. */
+export const TLB_LOG: u32 = 1024;
+/** A multiple of TLB_STORE, as H_BANKS and HART_STRIDE are: an exclusive or with TLB_OTHER goes from one place to the other. */
+export const TLB_BANK: u32 = (TLB_LOGGED + TLB_LOG * 2 + TLB_STORE - 1) & ~(TLB_STORE - 1);
 export const TLB_KEY: u32 = TLB_HEADER;
 export const TLB_GENERATION: u32 = TLB_HEADER + 8;
+/** What is left of the log: 0 says that it doesn't have all entries in use. */
+export const TLB_ROOM: u32 = TLB_HEADER + 12;
 /** Hull of the virtual addresses that came from superpages or NAPOT ranges. */
 export const TLB_BIG_LOW: u32 = TLB_HEADER + 16;
 export const TLB_BIG_HIGH: u32 = TLB_HEADER + 24;
@@ -148,8 +155,8 @@ export const TLB_MODES: u32 = 4; // U, S, S with SUM, M (bare)
 export const TLB_SPACES: u32 = 4;
 export const TLB_BANKS: u32 = TLB_MODES * TLB_SPACES;
 
-export const H_BANKS: u32 = (H_END + 63) & ~63;
-export const HART_STRIDE: u32 = (H_BANKS + TLB_BANKS * TLB_BANK + 4095) & ~4095;
+export const H_BANKS: u32 = (H_END + TLB_STORE - 1) & ~(TLB_STORE - 1);
+export const HART_STRIDE: u32 = H_BANKS + TLB_BANKS * TLB_BANK;
 
 // ---- Regions -------------------------------------------------------------------
 

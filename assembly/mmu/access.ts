@@ -6,22 +6,20 @@
 
 import {
   CT_CODE_WRITE, CT_MMIO, CT_TLB_MISS, DEV_MACHINE, FRAME_CODE, FRAME_DIRTY, FRAME_PRESENT, FRAME_ROM, FRAME_WATCH,
-  H_TLB, H_TLB_FETCH, H_TRAP_CAUSE, M_ATTENTION, PAGE_SIZE, RAM, ST_EVENT, ST_OK, ST_STEP, ST_TRAP, TLB_FETCH,
+  H_TLB, H_TLB_FETCH, H_TRAP_CAUSE, M_ATTENTION, PAGE_SIZE, RAM, ST_EVENT, ST_OK, ST_STEP, ST_TRAP,
   D_WATCHES, DEBUG, TLB_STORE, WATCH_READ, WATCH_WRITE,
 } from "../abi";
 import { busRead, busValue, busWrite } from "../bus/dispatch";
-import { frameOf, pageNumber, pagePtr, storePtr } from "../bus/ram";
+import { frameOf, pageAt, pageNumber, pagePtr, storePtr } from "../bus/ram";
 import { accessWatched, pageWatched } from "../debug/points";
 import { htifStored } from "../devices/htif";
 import {
   count, EXC_LOAD_MISALIGNED, EXC_LOAD_PAGE, EXC_STORE_ACCESS, EXC_STORE_MISALIGNED, EXC_STORE_PAGE, prv, trap, wait,
 } from "../hart/state";
-import { codePage, codeWritten } from "./code";
+import { codePage, codeWritten, slotsNumber } from "./code";
 import { ACC_FETCH, ACC_LOAD, ACC_STORE, pmpAllows, pmpUniform } from "./pmp";
-import { dataPrivilege, fetchIndex, tlbFind, tlbNoteBig, tlbPut } from "./tlb";
+import { dataPrivilege, fetchHit, tlbFind, tlbNoteBig, tlbPut, tlbPutFetch } from "./tlb";
 import { accessFault, bigHigh, bigLow, pa, translate } from "./walk";
-
-const PAGE_MASK: u64 = ~<u64>(PAGE_SIZE - 1);
 
 /** Where `loadSlow` leaves its answer, zero-extended. */
 export let loaded: u64 = 0;
@@ -49,7 +47,7 @@ function writeRam(p: u32, size: u32, value: u64): void {
 function fill(h: usize, entries: u32, va: u64, p: u32): void {
   if (!pmpUniform(h, pa) || (load<u32>(DEBUG, D_WATCHES) && pageWatched(va))) return;
   const bank = load<u32>(h, H_TLB);
-  tlbPut(bank + entries, va, p - <u32>va);
+  tlbPut(bank, entries, va, p - <u32>va);
   if (bigHigh) tlbNoteBig(bank, bigLow, bigHigh);
 }
 
@@ -263,16 +261,18 @@ export function fetchSlow(h: usize, va: u64): i32 {
   const high = bigHigh;
   fetchedSlots = codePage(pageNumber(p));
   const bank = load<u32>(h, H_TLB_FETCH);
-  const e = bank + TLB_FETCH + fetchIndex(va);
-  store<u64>(e, va & PAGE_MASK);
-  store<u32>(e, fetchedSlots, 8);
-  store<u32>(e, pageNumber(p), 12);
+  tlbPutFetch(bank, va, fetchedSlots, pageNumber(p));
   if (high) tlbNoteBig(bank, low, high);
   return ST_OK;
 }
 
 /** Two bytes of an instruction, left in `half`: for the instructions that cross pages. */
 export function fetchHalf(h: usize, va: u64): i32 {
+  const known = fetchHit(h, va);
+  if (known) {
+    half = load<u16>(pageAt(slotsNumber(known)) + (<u32>va & (PAGE_SIZE - 1)));
+    return ST_OK;
+  }
   const privilege = prv(h);
   const st = translate(h, va, ACC_FETCH, privilege);
   if (st) return st;

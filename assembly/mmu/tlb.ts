@@ -7,8 +7,8 @@
 
 import {
   CT_TLB_FLUSH, H_BANKS, H_BANK_CLOCK, H_PRV, H_SATP, H_TLB, H_TLB_FETCH, H_TLB_GEN, PAGE_SIZE, TLB_BANK, TLB_BANKS,
-  TLB_BIG_HIGH, TLB_BIG_LOW, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_FETCH, TLB_GENERATION, TLB_HEADER, TLB_KEY, TLB_MODES,
-  TLB_OTHER, TLB_SPACES, TLB_STORE, MAX_HARTS, DEV_MACHINE, M_HARTS,
+  TLB_BIG_HIGH, TLB_BIG_LOW, TLB_BITS, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_FETCH, TLB_GENERATION, TLB_HEADER, TLB_KEY, TLB_LOG, TLB_LOGGED,
+  TLB_MODES, TLB_OTHER, TLB_ROOM, TLB_SPACES, TLB_STORE, MAX_HARTS, DEV_MACHINE, M_HARTS,
 } from "../abi";
 import { count, hartAt, MS_MPP, MS_MPRV, MS_SUM, mstatus, PRV_M, PRV_S, PRV_U } from "../hart/state";
 
@@ -35,31 +35,70 @@ const PAGE_MASK: u64 = ~<u64>(PAGE_SIZE - 1);
   return ((page ^ (page >> TLB_BITS)) & (TLB_ENTRIES - 1)) << TLB_ENTRY_BITS;
 }
 
-/** The entry of a page of data among the bank's loads or stores, or 0. */
+/**
+ * The entry of a page of data among the bank's loads or stores, or 0. Where it was in its second place it is in its first
+ * one now, where everybody looks without a call.
+ */
 export function tlbFind(entries: usize, va: u64): usize {
   const index = tlbIndex(va);
   const page = va & PAGE_MASK;
-  if (load<u64>(entries + index) == page) return entries + index;
+  const e = entries + index;
+  const tag = load<u64>(e);
+  if (tag == page) return e;
   const other = entries + (index ^ TLB_OTHER);
-  return load<u64>(other) == page ? other : 0;
+  if (load<u64>(other) != page) return 0;
+  const rest = load<u64>(e, 8);
+  store<u64>(e, page);
+  store<u64>(e, load<u64>(other, 8), 8);
+  store<u64>(other, tag);
+  store<u64>(other, rest, 8);
+  return e;
 }
 
+/** How many pages have been entered. */
+let clock: u32 = 0;
+
 /**
- * Enters a page of data. What was in its place moves to the other one that it may
- * have: two pages that share a place, as stacks and heaps at multiples of large
- * powers of two from one another do, are both found, the older one a little later.
+ * Enters a page of data, in its first place. Two pages may share that, as stacks and heaps at multiples of large powers of
+ * two from one another do: each has a second one. The older entry of the two places makes room, so that what the TLB
+ * knows doesn't depend on which place who was found in.
+ * @param bank     and
+ * @param entries  offset of its loads or stores
  */
-export function tlbPut(entries: usize, va: u64, addend: u32): void {
+export function tlbPut(bank: usize, entries: u32, va: u64, addend: u32): void {
   const index = tlbIndex(va);
-  const e = entries + index;
-  const old = load<u64>(e);
-  if (!(old & (PAGE_SIZE - 1))) {
-    const other = entries + (index ^ TLB_OTHER);
-    store<u64>(other, old);
-    store<u32>(other, load<u32>(e, 8), 8);
+  const e = bank + entries + index;
+  const tag = load<u64>(e);
+  if (!(tag & (PAGE_SIZE - 1))) {
+    const other = bank + entries + (index ^ TLB_OTHER);
+    if (load<u64>(other) & (PAGE_SIZE - 1) || <i32>(load<u32>(other, 12) - load<u32>(e, 12)) < 0) {
+      store<u64>(other, tag);
+      store<u64>(other, load<u64>(e, 8), 8);
+    }
   }
   store<u64>(e, va & PAGE_MASK);
   store<u32>(e, addend, 8);
+  store<u32>(e, clock++, 12);
+  log(bank, entries + index);
+}
+
+/** An entry of the bank is in use, and perhaps the other one of its places. */
+// @ts-ignore: decorator
+@inline function log(bank: usize, at: u32): void {
+  const room = load<u32>(bank, TLB_ROOM);
+  if (!room) return;
+  store<u16>(bank + ((room - 1) << 1), <u16>(at >> TLB_ENTRY_BITS), TLB_LOGGED);
+  store<u32>(bank, room - 1, TLB_ROOM);
+}
+
+/** Enters a page of code. */
+export function tlbPutFetch(bank: usize, va: u64, slots: u32, number: u32): void {
+  const at = TLB_FETCH + fetchIndex(va);
+  const e = bank + at;
+  store<u64>(e, va & PAGE_MASK);
+  store<u32>(e, slots, 8);
+  store<u32>(e, number, 12);
+  log(bank, at);
 }
 
 /** The micro-ops of the page that the fetch TLB has for an address, or 0. */
@@ -93,7 +132,17 @@ function spaceOf(h: usize): u32 {
 }
 
 function clear(bank: usize): void {
-  memory.fill(bank, 0xff, TLB_HEADER);
+  const room = load<u32>(bank, TLB_ROOM);
+  if (room) {
+    for (let i = room; i < TLB_LOG; i++) {
+      const at = <u32>load<u16>(bank + (i << 1), TLB_LOGGED) << TLB_ENTRY_BITS;
+      store<u64>(bank + at, u64.MAX_VALUE);
+      if (at < TLB_FETCH) store<u64>(bank + (at ^ TLB_OTHER), u64.MAX_VALUE);
+    }
+  } else {
+    memory.fill(bank, 0xff, TLB_HEADER);
+  }
+  store<u32>(bank, TLB_LOG, TLB_ROOM);
   store<u64>(bank, u64.MAX_VALUE, TLB_BIG_LOW);
   store<u64>(bank, 0, TLB_BIG_HIGH);
 }
@@ -180,15 +229,29 @@ export function tlbNoteBig(bank: usize, low: u64, high: u64): void {
 export function tlbDropStores(page: u32): void {
   const harts = load<u32>(DEV_MACHINE, M_HARTS);
   for (let i: u32 = 0; i < harts; i++) {
-    const banks = hartAt(i) + H_BANKS;
+    const h = hartAt(i);
     for (let b: u32 = 0; b < TLB_BANKS; b++) {
-      let e: usize = banks + b * TLB_BANK + TLB_STORE;
-      const end = e + (TLB_ENTRIES << TLB_ENTRY_BITS);
-      for (; e < end; e += 1 << TLB_ENTRY_BITS) {
-        if (<u32>load<u64>(e) + load<u32>(e, 8) == page) store<u64>(e, u64.MAX_VALUE);
+      const bank = h + H_BANKS + b * TLB_BANK;
+      // Before it is used again all of a stale one goes.
+      if (load<u32>(bank, TLB_GENERATION) != load<u32>(h, H_TLB_GEN)) continue;
+      const room = load<u32>(bank, TLB_ROOM);
+      if (room) {
+        for (let k = room; k < TLB_LOG; k++) {
+          const at = <u32>load<u16>(bank + (k << 1), TLB_LOGGED) << TLB_ENTRY_BITS;
+          if (at < TLB_STORE || at >= TLB_FETCH) continue;
+          drop(bank + at, page);
+          drop(bank + (at ^ TLB_OTHER), page);
+        }
+      } else {
+        for (let at = TLB_STORE; at < TLB_FETCH; at += 1 << TLB_ENTRY_BITS) drop(bank + at, page);
       }
     }
   }
+}
+
+// @ts-ignore: decorator
+@inline function drop(e: usize, page: u32): void {
+  if (<u32>load<u64>(e) + load<u32>(e, 8) == page) store<u64>(e, u64.MAX_VALUE);
 }
 
 /** Empties the TLBs of every hart: fetch entries point at micro-op pages that are going away. */
