@@ -20,9 +20,11 @@ export function decodeSlot(page: usize, u: usize): void {
   const first = load<u16>(u);
   if (!startsPair(first) || offset + size >= PAGE_SIZE) return;
   const next = u + (<usize>size << 2);
-  if (load<u16>(next) == OP_DECODE) fill(guest, next, offset + size);
+  const isNew = load<u16>(next) == OP_DECODE;
+  if (isNew) fill(guest, next, offset + size);
   const op = fusionOf(first, unfused(load<u16>(next)));
   if (op) store<u16>(u, op);
+  else if (isNew) store<u16>(next, OP_DECODE); // its own turn comes: it may start a pair itself
 }
 
 /** Decodes one instruction, unless it has a breakpoint. @returns its size in bytes */
