@@ -38,7 +38,7 @@ export { JIT_MOST_BYTES, JIT_MOST_FLIGHT, JIT_MOST_MODULES, JIT_MOST_REGIONS, ji
 export { jitHandler } from "./jit/helper";
 export { jitEntry } from "./jit/module";
 export { R_COUNT, R_ENTRIES, R_EXECUTED, R_EXECUTED_SIZE, R_LENGTH, R_MOST_ENTRIES } from "./jit/record";
-export { F_OWN, L_ALONE, L_BUDGET, L_COPY, L_DEPTH, L_ENTRY, L_F, L_GOAL, L_HART, L_HOME, L_LIMIT, L_LINEAR, L_PAGE, L_S, L_STOP, L_STRIP, L_TEMP, L_TLB, L_VA, L_X } from "./jit/parts";
+export { F_OWN, L_ALONE, L_AT, L_BUDGET, L_COPY, L_DEPTH, L_ENTRY, L_F, L_GOAL, L_HART, L_HOME, L_LIMIT, L_LINEAR, L_PAGE, L_S, L_STOP, L_STRIP, L_TEMP, L_TLB, L_VA, L_X } from "./jit/parts";
 export { guestRange } from "./mmu/access";
 
 /**

@@ -21,6 +21,7 @@ import {
   hold, holdNone, holds, L_ALONE, L_ENTRY, L_HART, L_HOME, L_LINEAR, L_STRIP, L_TEMP, L_TLB, L_VA, LINEARS, noteBudget, pushPc, STRIPS, writeBack,
   x,
 } from "./parts";
+import { leaveIfMissed } from "./missed";
 import { fetch, MAX_BLOCK, op, opA, opB, opImm, opSize } from "./region";
 import { isSplit } from "./split";
 
@@ -274,12 +275,12 @@ function lookUp(base: u32, from: i32, span: i32, width: u32, loads: bool, isStor
   pushHome(L_VA);
   tee(L_ENTRY);
   set(L_HOME);
-  if (loads) compareTag(0, span, offset);
+  if (loads) compareTag(0, offset);
   if (loads && isStore) {
     get(L_HOME);
     set(L_ENTRY);
   }
-  if (isStore) compareTag(TLB_STORE, span, offset);
+  if (isStore) compareTag(TLB_STORE, offset);
 }
 
 /** Pushes the first place for the page of the address in a local. */
@@ -304,57 +305,35 @@ function pushAddend(isStore: bool): void {
  * Leaves unless L_TEMP is the tag of the entry at L_ENTRY, or of the other one that the page may have: L_ENTRY is that one then.
  * @param offset  of the instruction that the interpreter is to execute; NO_STRIP: out of the block around
  */
-function compareTag(bank: u32, span: i32, offset: i32): void {
+function compareTag(bank: u32, offset: i32): void {
   get(L_TEMP);
   get(L_ENTRY);
   access(I64_LOAD, bank);
   byte(I64_NE);
   seldom();
+  get(L_TEMP);
+  // Banks begin at multiples of their parts' size.
   get(L_ENTRY);
-  get(L_TLB);
-  byte(I32_SUB);
   i32c(TLB_OTHER);
   byte(I32_XOR);
-  get(L_TLB);
-  byte(I32_ADD);
-  set(L_ENTRY);
-  get(L_TEMP);
-  get(L_ENTRY);
+  tee(L_ENTRY);
   access(I64_LOAD, bank);
   byte(I64_NE);
-  if (offset == NO_STRIP) {
-    outSeldom(1);
-  } else {
-    seldom();
-    leaveMissed(span, offset);
-    byte(END);
-  }
+  if (offset == NO_STRIP) outSeldom(1);
+  else leaveIfMissed(offset, 1);
   byte(END);
 }
 
-/** Leaves for the interpreter to execute this instruction, and to go on behind it; says whether a page ends in the span. */
-function leaveMissed(span: i32, offset: i32): void {
-  writeBack(~0);
-  noteBudget();
-  get(L_HART);
-  i32c(ST_MISS);
-  if (span) {
-    // ST_SPLIT is one more: bit 12 differs in pages next to each other.
-    get(L_VA);
-    get(L_VA);
-    i64c(span);
-    byte(I64_ADD);
-    byte(I64_XOR);
-    i64c(12);
-    byte(I64_SHR_U);
-    i64c(1);
-    byte(I64_AND);
-    byte(I32_WRAP);
-    byte(I32_ADD);
+/** How many looks the planned block has into the TLB, of which each may miss. */
+export function plannedLooks(): u32 {
+  let looks: u32 = 0;
+  for (let i: u32 = 0; i < groups; i++) {
+    const g = group(i);
+    if (inStrip && load<u8>(g, G_STRIP) != NONE) continue;
+    if (load<u8>(g, G_APART)) looks += load<u16>(g, G_MEMBERS);
+    else looks += (load<u8>(g, G_LOADS) ? 1 : 0) + (load<u8>(g, G_STORES) ? 1 : 0);
   }
-  access(I32_STORE, H_JIT_STATUS);
-  pushPc(offset | 1);
-  byte(RETURN);
+  return looks;
 }
 
 // ---- Strips (jit/strips) ------------------------------------------------------------------

@@ -16,15 +16,17 @@ import {
 import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
-  access, BLOCK, BR_IF, branch, byte, call, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
+  access, BR_IF, branch, byte, call, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
   hintsStart, I32, i32c, I32_ADD, I32_AND, I32_EQ, I32_EQZ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, I64,
   i64c, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_OR, I64_STORE, I64_SUB, IF,
   LOOP, RETURN, returnCall, seldom, set, size, sized, tee, unsigned, VOID,
 } from "./emit";
-import { atAccess, inStrip, planAccesses } from "./accesses";
+import { atAccess, inStrip, planAccesses, plannedLooks } from "./accesses";
 import { jumpKnown } from "./jumps";
+import { depthOf, LABEL_FORWARD, LABEL_IF, LABEL_LOOP, LABEL_OUT, LABEL_OUTER, LABEL_STRIP, noLabels, openBlock, openIf, openLoop, pop, push } from "./labels";
 import { lower } from "./lower";
 import { lowerPair } from "./lower-pair";
+import { beginLeaving, beginMissed, endLeaving, endMissed } from "./missed";
 import {
   COPIES, declareFloats, dirty, fetchOffset, fillAll, floatGroups, flush, forgetFresh, fp, FP_DIRTY, FP_LIMIT, FP_ON, F_OWN, F_REGION, know,
   knowWords, learn, leaveWith, LINEARS, loadBank, loadLimit, L_BUDGET, L_DEPTH, L_ENTRY, L_GOAL, L_HART, L_PAGE, L_TEMP, narrow,
@@ -40,19 +42,6 @@ import { writeFunctions, writeHints, writeImports, writeTypes } from "./sections
 import { forgetShifts } from "./shifts";
 import { beginStrip, endStrip, findStrips, pushDue, pushOn, warmUp } from "./strips";
 import { findWords, wordsAfter } from "./words";
-
-// The labels that enclose the code being written, innermost last: block, and what a branch to it does.
-const LABELS: u32 = JIT_WORK + JIT_WORK_SIZE - 4096; // { block u16, kind u16 }
-const LABEL_FORWARD: u32 = 0;
-const LABEL_LOOP: u32 = 1;
-const LABEL_IF: u32 = 2;
-/** Behind it is what goes on to the address in L_TEMP. */
-const LABEL_OUT: u32 = 3;
-/** Of the outer one of two loops with one header. */
-const LABEL_OUTER: u32 = 4;
-/** Of a strip. */
-const LABEL_STRIP: u32 = 5;
-let labels: u32 = 0;
 
 // Regions of the module being written: the offsets of their entries, u16 each.
 const ENTRIES: u32 = JIT_WORK + JIT_WORK_SIZE - 4096 - 256;
@@ -91,22 +80,6 @@ export function beginModule(guestPage: u32): void {
 export function addEntry(offset: u32): void {
   store<u16>(ENTRIES + (entries << 1), <u16>offset);
   entries++;
-}
-
-function push(block: u32, kind: u32): void {
-  store<u16>(LABELS + labels * 4, <u16>block);
-  store<u16>(LABELS + labels * 4, <u16>kind, 2);
-  labels++;
-}
-
-/** How many labels out the one is that leads to a block. */
-function depthOf(block: u32, kind: u32): u32 {
-  for (let i = labels; i > 0; i--) {
-    const at = LABELS + (i - 1) * 4;
-    if (load<u16>(at) == block && load<u16>(at, 2) == kind) return labels - i;
-  }
-  unreachable();
-  return 0;
 }
 
 /**
@@ -154,23 +127,22 @@ function writeBody(index: u32): void {
   const body = size();
   hintsFor(F_OWN + index);
   unsigned(3 + floatGroups());
-  unsigned(3 + COPIES); byte(I64); // L_VA, L_TEMP, L_GOAL, L_COPY
+  unsigned(4 + COPIES); byte(I64); // L_VA, L_TEMP, L_GOAL, L_COPY, L_AT
   unsigned(5 + STRIPS + LINEARS); byte(I32); // L_ENTRY, L_TLB, L_HOME, L_STOP, L_STRIP, L_LINEAR, L_ALONE
   unsigned(31); byte(I64);
   declareFloats();
-  labels = 0;
+  noLabels();
   know(0, 0, 0, 0, 0);
   loadBank();
-  byte(BLOCK);
-  byte(VOID);
-  push(0, LABEL_OUT);
+  beginLeaving();
+  openBlock(0, LABEL_OUT);
   const first = ordered(0);
   if (!isHeader(first)) checkBudget(first);
   tree(first);
   byte(0); // unreachable: every path has left
-  byte(END);
-  labels--;
+  pop();
   follow();
+  endLeaving();
   byte(END);
   sized(body);
 }
@@ -198,24 +170,14 @@ function tree(b: u32): void {
     setKnown(b, ready | held, ~0, dirty | loopWrites(b), stateBelow(b) ? 0 : fp);
   }
   // V8 keeps for the inner one of two loops in registers what it needs, if it sees that there are two.
-  if (headsTwo(b)) loop(b, LABEL_OUTER);
+  if (headsTwo(b)) openLoop(b, LABEL_OUTER);
   if (isStrip(b)) warmUp(countOf(b));
-  loop(b, LABEL_LOOP);
+  openLoop(b, LABEL_LOOP);
   know(readyAt(b), dirtyAt(b), 0, fpAt(b), 0);
   checkBudget(b);
   within(b, orderedCount());
-  byte(END);
-  labels--;
-  if (headsTwo(b)) {
-    byte(END);
-    labels--;
-  }
-}
-
-function loop(b: u32, kind: u32): void {
-  byte(LOOP);
-  byte(VOID);
-  push(b, kind);
+  pop();
+  if (headsTwo(b)) pop();
 }
 
 /**
@@ -247,8 +209,7 @@ function checkBudget(b: u32): void {
   } else {
     leaveTo(at);
   }
-  byte(END);
-  labels--;
+  pop();
 }
 
 /** The block inside labels for those merges that it dominates and whose number is at most `below`. */
@@ -258,12 +219,9 @@ function within(b: u32, below: u32): void {
     if (idomOf(merge) != b || !isMerge(merge) || merge == b) continue;
     // Without calls on the way, what locals hold here they hold there.
     setKnown(merge, ~0, callsBelow(b) ? 0 : ready, 0, ~0);
-    byte(BLOCK);
-    byte(VOID);
-    push(merge, LABEL_FORWARD);
+    openBlock(merge, LABEL_FORWARD);
     within(b, i - 1);
-    byte(END);
-    labels--;
+    pop();
     know(readyAt(merge), dirtyAt(merge), 0, fpAt(merge), 0);
     tree(merge);
     return;
@@ -293,18 +251,14 @@ function strip(b: u32): void {
   const f = fp;
   const n = narrow;
   pushDue();
-  byte(IF);
-  byte(VOID);
-  push(b, LABEL_IF);
+  openIf(b);
   beginStrip(page, slots, startOf(b), countOf(b), pathOf(b));
-  loop(b, LABEL_STRIP);
+  openLoop(b, LABEL_STRIP);
   know(r, d, 0, f, n);
   straight(b);
   endStrip();
-  byte(END);
-  labels--;
-  byte(END);
-  labels--;
+  pop();
+  pop();
   know(r, d, 0, f, n);
 }
 
@@ -317,6 +271,7 @@ function straight(b: u32): void {
   planAccesses(page, slots, at, count);
   forgetShifts();
   forgetFresh();
+  beginMissed(b, plannedLooks());
   const kind = kindOf(b);
   const jumps = kind != KIND_FALL && kind != KIND_STOP;
   for (let i: u32 = 0; i < count; i++) {
@@ -337,6 +292,7 @@ function straight(b: u32): void {
     retire();
     at += opSize;
   }
+  endMissed();
   if (kind == KIND_FALL) {
     goTo(b, 0);
   } else if (kind == KIND_BRANCH) {
@@ -397,9 +353,7 @@ function straight(b: u32): void {
 
 /** On by the condition on the stack: to one of two blocks, or of a case's by where L_GOAL says. */
 function goEither(b: u32): void {
-  byte(IF);
-  byte(VOID);
-  push(b, LABEL_IF);
+  openIf(b);
   const r = ready;
   const d = dirty;
   const p = pending;
@@ -419,8 +373,7 @@ function goEither(b: u32): void {
   } else {
     goTo(b, 1);
   }
-  byte(END);
-  labels--;
+  pop();
   byte(0); // unreachable
 }
 
@@ -596,6 +549,7 @@ function follow(): void {
   know(0, 0, 0, 0, 0);
   noteBudget();
   get(L_TEMP);
+  byte(RETURN);
 }
 
 function goTo(b: u32, taken: u32): void {

@@ -29,7 +29,8 @@ export const L_TEMP: u32 = 5; //   i64
 export const L_GOAL: u32 = 6; //   i64: a jump's target, from the page's start
 export const L_COPY: u32 = 7; //   i64: what registers held before (jit/shifts)
 export const COPIES: u32 = 4;
-export const L_ENTRY: u32 = L_COPY + COPIES; //  i32
+export const L_AT: u32 = L_COPY + COPIES; // i64: see jit/missed
+export const L_ENTRY: u32 = L_AT + 1; //  i32
 export const L_TLB: u32 = L_ENTRY + 1; // i32: the data bank
 export const L_HOME: u32 = L_TLB + 1; //  i32: as L_ENTRY
 export const L_STOP: u32 = L_HOME + 1; // i32: see jit/strips
@@ -314,11 +315,10 @@ export function writeBack(registers: u64): void {
   const old = dirty & registers;
   for (let r: u32 = 1; r < 64; r++) {
     if (!(old >> r & 1)) continue;
-    get(L_HART);
     if (ready >> r & 1) {
-      get(L_X + r);
-      access(r < 32 ? I64_STORE : F64_STORE, place(r));
+      storeX(r);
     } else {
+      get(L_HART);
       get(L_S + r - 32);
       access(F32_STORE, place(r));
       get(L_HART);
@@ -326,6 +326,13 @@ export function writeBack(registers: u64): void {
       access(I32_STORE, place(r) + 4);
     }
   }
+}
+
+/** Stores a register that its local holds. */
+export function storeX(r: u32): void {
+  get(L_HART);
+  get(L_X + r);
+  access(r < 32 ? I64_STORE : F64_STORE, place(r));
 }
 
 /** Stores what is dirty. */
