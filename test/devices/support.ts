@@ -43,7 +43,7 @@ export interface Devices extends CoreAccess {
   output(): Uint8Array;
 }
 
-const MEMORY_PAGES = 512;
+const MEMORY_PAGES = 640;
 export const HARTS = 2;
 
 /** Interrupt bits (Privileged manual, mip). */
