@@ -203,10 +203,9 @@ test(
   async () => {
     const path = join(base, "first");
     const { vm, exec } = await started({ vsock: { path } });
-    let connections = 0;
-    await serve(`${path}_9`, () => connections++);
+    await serve(`${path}_9`, () => {});
     await exec("vs wait 9 >/wait 2>&1 & vs echo 10 1 >/echo 2>&1 &");
-    while (connections === 0) await sleep(20);
+    while ((await exec("cat /wait")) === "") await sleep(20);
     const snapshot = await vm.snapshot();
     const moved = join(base, "second");
     const copy = await Machine.restore(snapshot, { vsock: { path: moved, cid: 1234 } });

@@ -146,8 +146,9 @@ int main(int count, char **words) {
     deaf(port);
   } else if (!strcmp(what, "wait")) {
     uint32_t sum = 0;
+    int s = dial(VMADDR_CID_HOST, port);
     printf("connected\n");
-    printf("%zu\n", drain(dial(VMADDR_CID_HOST, port), &sum));
+    printf("%zu\n", drain(s, &sum));
   } else if (!strcmp(what, "shut")) {
     int s = dial(VMADDR_CID_HOST, port);
     while (read(s, buffer, sizeof buffer) > 0);
