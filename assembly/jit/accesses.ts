@@ -6,20 +6,19 @@
  */
 
 import {
-  H_JIT_STATUS, JIT_WORK, PAGE_SIZE, ST_MISS, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_OTHER, TLB_STORE,
+  JIT_WORK, PAGE_SIZE, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_OTHER, TLB_STORE,
 } from "../abi";
 import {
   OP_ADDI, OP_FLD, OP_FLW, OP_FSD, OP_FSW, OP_LB, OP_LBU, OP_LD, OP_LH, OP_LHU, OP_LW, OP_LWU, OP_SB, OP_SD, OP_SH, OP_SW,
 } from "../isa/ops.generated";
 import { shapeOf, WRITES_A } from "../isa/shape.generated";
 import {
-  access, BLOCK, BR_IF, byte, END, get, I32_ADD, I32_AND, I32_DIV_U, I32_LOAD, I32_LT_U, I32_NE, I32_SHL, I32_SHR_U, I32_STORE, I32_SUB, I32_WRAP, I32_XOR, i32c,
-  I64_ADD, I64_AND, I64_LOAD, I64_NE, I64_SHR_U, I64_XOR, i64c, LOOP, outSeldom, RETURN, seldom, SELECT, set, tee, unsigned,
-  VOID,
+  access, BLOCK, BR_IF, byte, END, get, I32_ADD, I32_AND, I32_DIV_U, I32_LOAD, I32_LT_U, I32_NE, I32_SHL, I32_SHR_U, I32_SUB,
+  I32_WRAP, I32_XOR, i32c, I64_ADD, I64_AND, I64_LOAD, I64_NE, I64_SHR_U, i64c, LOOP, outSeldom, seldom, SELECT, set, tee,
+  unsigned, VOID,
 } from "./emit";
 import {
-  hold, holdNone, holds, L_ALONE, L_ENTRY, L_HART, L_HOME, L_LINEAR, L_STRIP, L_TEMP, L_TLB, L_VA, LINEARS, noteBudget, pushPc, STRIPS, writeBack,
-  x,
+  hold, holdNone, holds, L_ALONE, L_ENTRY, L_HOME, L_LINEAR, L_STRIP, L_TEMP, L_TLB, L_VA, LINEARS, STRIPS, x,
 } from "./parts";
 import { leaveIfMissed } from "./missed";
 import { fetch, MAX_BLOCK, op, opA, opB, opImm, opSize } from "./region";

@@ -16,14 +16,16 @@ import {
 import { pageAddress, pageNumber } from "../bus/ram";
 import { OP_BEQ, OP_BGE, OP_BGEU, OP_BLT, OP_BLTU, OP_DECODE, OP_JAL, OP_JIT } from "../isa/ops.generated";
 import {
-  access, BR_IF, branch, byte, call, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor,
-  hintsStart, I32, i32c, I32_ADD, I32_AND, I32_EQ, I32_EQZ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, I64,
-  i64c, I64_ADD, I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_OR, I64_STORE, I64_SUB, IF,
-  LOOP, RETURN, returnCall, seldom, set, size, sized, tee, unsigned, VOID,
+  access, BR_IF, branch, byte, call, ELSE, emitFull, emitted, emitTo, END, get, hint, hintCount, hintsFor, hintsStart, I32,
+  i32c, I32_ADD, I32_AND, I32_EQ, I32_EQZ, I32_GE_S, I32_LOAD, I32_LOAD16_U, I32_LT_S, I32_SHL, I32_WRAP, I64, i64c, I64_ADD,
+  I64_AND, I64_EQ, I64_GE_S, I64_GE_U, I64_LOAD, I64_LT_S, I64_LT_U, I64_NE, I64_OR, I64_STORE, I64_SUB, IF, RETURN, returnCall,
+  seldom, set, size, sized, tee, unsigned, VOID,
 } from "./emit";
 import { atAccess, inStrip, planAccesses, plannedLooks } from "./accesses";
 import { jumpKnown } from "./jumps";
-import { depthOf, LABEL_FORWARD, LABEL_IF, LABEL_LOOP, LABEL_OUT, LABEL_OUTER, LABEL_STRIP, noLabels, openBlock, openIf, openLoop, pop, push } from "./labels";
+import {
+  depthOf, LABEL_FORWARD, LABEL_IF, LABEL_LOOP, LABEL_OUT, LABEL_OUTER, LABEL_STRIP, noLabels, openBlock, openIf, openLoop, pop, push,
+} from "./labels";
 import { lower } from "./lower";
 import { lowerPair } from "./lower-pair";
 import { beginLeaving, beginMissed, endLeaving, endMissed } from "./missed";
