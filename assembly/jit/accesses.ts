@@ -5,9 +5,7 @@
  * Where they often aren't, they are translated again, each with a look of its own.
  */
 
-import {
-  JIT_WORK, PAGE_SIZE, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_OTHER, TLB_STORE,
-} from "../abi";
+import { JIT_WORK, PAGE_SIZE, TLB_ENTRIES, TLB_ENTRY_BITS, TLB_OTHER, TLB_STORE } from "../abi";
 import {
   OP_ADDI, OP_FLD, OP_FLW, OP_FSD, OP_FSW, OP_LB, OP_LBU, OP_LD, OP_LH, OP_LHU, OP_LW, OP_LWU, OP_SB, OP_SD, OP_SH, OP_SW,
 } from "../isa/ops.generated";
